@@ -1,0 +1,1 @@
+"""OTP for asyncio: mailboxes, actors, supervisors. Knows nothing of agents."""

@@ -1,0 +1,1 @@
+"""The command line: `up` serves, the rest controls through the SDK."""

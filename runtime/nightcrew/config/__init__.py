@@ -1,0 +1,1 @@
+"""Settings: flags, NIGHTCREW_* variables and nightcrew.toml."""

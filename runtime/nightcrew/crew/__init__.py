@@ -1,0 +1,1 @@
+"""The agents at work: directory, actors, admission, executor, bus."""

@@ -1,0 +1,1 @@
+"""What people write about an agent, as frozen models whose JSON is the protobuf JSON of AgentSpec."""

@@ -1,0 +1,1 @@
+"""The doors: gRPC now, HTTP later."""

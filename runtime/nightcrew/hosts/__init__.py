@@ -1,0 +1,1 @@
+"""WHERE it runs: on this loop, or in worker processes."""

@@ -1,0 +1,1 @@
+"""Worker processes: started by spawn, many runs in one, ended with the runtime."""

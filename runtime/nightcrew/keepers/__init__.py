@@ -1,0 +1,1 @@
+"""What ticks: scheduler, waker, rescuer, pruner."""

@@ -1,0 +1,125 @@
+"""Where programs run: a job is handed to a host, log entries come back on the way, an outcome at the end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from nightcrew.domain.execution import ExecutionError, TriggerRef
+from nightcrew.domain.log import NewLogEntry
+from nightcrew.domain.spec.program import Isolation, Program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramSource:
+    """Where a registered program's code is: only what `nightcrew up` was given has one.
+
+    Attributes:
+        kind: `python` or `langflow`.
+        name: What it is registered as: `package.module:object`, or the flow's name.
+        path: The file that holds it.
+        root: The folder that goes on sys.path for it (python).
+        module: The module's dotted name (python).
+        attribute: The object's name in the module (python).
+        is_async: Whether it may run on the event loop (python: the object is a coroutine function).
+    """
+
+    kind: str
+    name: str
+    path: str
+    root: str = ""
+    module: str = ""
+    attribute: str = ""
+    is_async: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One attempt of an execution, with all that a host needs to run it.
+
+    Attributes:
+        isolation: Resolved: INLINE, POOL or DEDICATED.
+        own_worker: Run it in a worker of its own, made for it (a run that was interrupted too often).
+        memory: The agent's kept `ctx.state`, or None where the agent may not use it (max_concurrency is not
+            1); `memory_refusal` then says why.
+        cancel_grace: Seconds between a cancel and the kill.
+    """
+
+    execution_id: str
+    lease: int
+    agent_id: str
+    attempt: int
+    program: Program
+    source: ProgramSource
+    input: dict[str, Any]
+    isolation: Isolation
+    trigger: TriggerRef
+    labels: dict[str, str] = field(default_factory=dict)
+    memory: dict[str, Any] | None = None
+    memory_refusal: str = ""
+    cancel_grace: float = 10.0
+    own_worker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """It returned; `result` is JSON text, `memory` the JSON text of `ctx.state` if it changed."""
+
+    result: str
+    memory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It raised, or what it returned can't be kept."""
+
+    error: ExecutionError
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """It ended with CancelledError after `Host.cancel`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """It did not end by itself: `reason` is `worker_lost`, `killed` or `drained`; `message` says more."""
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotLoaded:
+    """Its code can't be loaded; nothing of it has run."""
+
+    error: ExecutionError
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """`Host.kill` could not end it (an inline program that holds on); it goes on without a lease."""
+
+    message: str
+
+
+Outcome = Succeeded | Failed | Cancelled | Interrupted | NotLoaded | Abandoned
+
+
+class LogSink(Protocol):
+    """Takes what an execution says; called on the event loop, never blocks, may drop with a mark when full."""
+
+    def write(self, entries: Sequence[NewLogEntry]) -> None:
+        """Takes entries in order."""
+
+
+class Host(Protocol):
+    """Runs jobs. `run` returns an outcome and never raises for a program's fault."""
+
+    async def run(self, job: Job, sink: LogSink) -> Outcome:
+        """Runs one attempt to its end. If the awaiting task is cancelled the job is killed."""
+
+    def cancel(self, execution_id: str, lease: int) -> None:
+        """Asks the job to end: CancelledError is raised into it. No such job: nothing happens."""
+
+    def kill(self, execution_id: str, lease: int) -> None:
+        """Ends the job by force, so that its `run` returns: Interrupted("killed") or Abandoned."""

@@ -1,0 +1,343 @@
+"""The store as a port: units of work on a transaction, and reads beside it.
+
+A unit of work is a synchronous function over a `Transaction`. It runs in the writer's thread under a
+savepoint, may be run again, and is pure but for its SQL. Many callers' units share one commit; a caller is
+answered after its commit. An error that a unit raises undoes that unit alone and reaches its caller.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from nightcrew.domain.agent import Agent, AgentSource, AgentState
+from nightcrew.domain.event import Event, NewEvent
+from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, Occupancy
+from nightcrew.domain.fire import Fire, ScheduleCursor
+from nightcrew.domain.log import LogEntry, NewLogEntry
+from nightcrew.domain.page import ListQuery, Page
+
+T = TypeVar("T")
+
+
+class AgentTable(Protocol):
+    """Agents, within a transaction."""
+
+    def get(self, agent_id: str) -> Agent | None:
+        """The agent, or None."""
+
+    def insert(self, agent: Agent) -> None:
+        """Adds an agent; raises AlreadyExists if its id is taken."""
+
+    def save(self, agent: Agent, *, revision: int) -> bool:
+        """Writes all fields of an agent whose revision in the store is still `revision`; False if it is not."""
+
+    def set_failures(self, agent_id: str, count: int) -> None:
+        """Writes the count of consecutive failures; no revision changes."""
+
+    def delete(self, agent_id: str) -> bool:
+        """Deletes the agent with its executions, logs, ledger, cursors and memory. Events stay."""
+
+    def ids(
+        self, *, states: Sequence[AgentState] = (), selector: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """The ids, sorted, of agents in one of the states (none given: any) whose labels hold the selector."""
+
+    def memory(self, agent_id: str) -> str | None:
+        """The JSON text of `ctx.state`, or None if nothing was saved."""
+
+    def set_memory(self, agent_id: str, memory: str) -> None:
+        """Saves `ctx.state`."""
+
+    def source(self, agent_id: str) -> AgentSource | None:
+        """Which file it came from (kept also after a deletion by hand)."""
+
+    def set_source(self, source: AgentSource) -> None:
+        """Adds or replaces the source of an agent."""
+
+    def drop_source(self, agent_id: str) -> None:
+        """Forgets the source of an agent."""
+
+    def sources(self) -> list[AgentSource]:
+        """Every known source."""
+
+
+class ExecutionTable(Protocol):
+    """Executions, within a transaction. Every write for a run is guarded by its lease and state."""
+
+    def get(self, execution_id: str) -> Execution | None:
+        """The execution, or None."""
+
+    def insert(self, execution: Execution) -> None:
+        """Adds an execution."""
+
+    def occupancy(self, agent_id: str, *, cap: int = 0) -> Occupancy:
+        """How many hold a place and how many wait; counting the waiting ones stops at `cap` if it is not 0."""
+
+    def open(self, agent_id: str, *, trigger_id: str | None = None) -> list[Execution]:
+        """Those that are not final, oldest first; of one trigger if it is given."""
+
+    def claim(self, agent_id: str, *, limit: int, people_only: bool, now: datetime) -> list[Execution]:
+        """Moves up to `limit` QUEUED ones to RUNNING and returns them as they are then.
+
+        Order: requeued runs, then priority (higher first), then creation. Each gets `lease + 1`,
+        `started`, and its first `start_time`; a fresh one gets `attempt + 1` (so does one that was RETRYING;
+        one that was interrupted keeps its attempt). `people_only` leaves out what never started, save kinds
+        in `BY_PEOPLE`. One that bears a cancel mark is never claimed.
+        """
+
+    def finish(
+        self,
+        execution_id: str,
+        *,
+        lease: int,
+        state: ExecutionState,
+        now: datetime,
+        result: str | None = None,
+        error: ExecutionError | None = None,
+    ) -> bool:
+        """RUNNING under this lease → a final state. False if it is not RUNNING under this lease."""
+
+    def end_idle(
+        self, execution_id: str, *, state: ExecutionState, now: datetime, error: ExecutionError | None = None
+    ) -> bool:
+        """QUEUED, WAITING or RETRYING → a final state. False if it is in none of them."""
+
+    def retry_later(
+        self, execution_id: str, *, lease: int, next_attempt_time: datetime, error: ExecutionError
+    ) -> bool:
+        """RUNNING under this lease → RETRYING."""
+
+    def requeue(self, execution_id: str, *, lease: int, unclean: bool, error: ExecutionError) -> bool:
+        """RUNNING under this lease → QUEUED, one interruption more; `unclean` counts it towards crash_loop.
+
+        The attempt is not counted: the next claim keeps its number.
+        """
+
+    def wake_due(self, now: datetime, *, limit: int) -> list[Execution]:
+        """RETRYING ones whose `next_attempt_time` has come → QUEUED; returned as they are then."""
+
+    def overdue(self, now: datetime, *, limit: int) -> list[Execution]:
+        """Those in QUEUED, WAITING or RETRYING whose `deadline` has passed."""
+
+    def next_wake(self) -> datetime | None:
+        """The earliest `next_attempt_time` of RETRYING ones or `deadline` of idle ones."""
+
+    def mark_cancel(self, execution_id: str, *, reason: str) -> bool:
+        """Sets the durable cancel mark on one that is not final; False if it was set or it is final."""
+
+    def running(self, *, after: str = "", limit: int = 1000) -> list[Execution]:
+        """RUNNING ones in the order of their ids, from after an id: what a start must rescue."""
+
+    def agents_with_work(self) -> list[str]:
+        """The ids of agents that have a QUEUED execution, or a RUNNING one with a cancel mark."""
+
+
+class EventTable(Protocol):
+    """The event log, within a transaction."""
+
+    def append(self, event: NewEvent) -> int:
+        """Adds an event and returns its sequence."""
+
+
+class LogTable(Protocol):
+    """Log entries, within a transaction."""
+
+    def append(self, execution_id: str, entries: Sequence[NewLogEntry], *, lease: int) -> bool:
+        """Adds entries if the execution still runs under this lease; False if not."""
+
+
+class FireTable(Protocol):
+    """The ledger and the schedules' cursors, within a transaction."""
+
+    def record(self, fire: Fire) -> bool:
+        """Adds a ledger row; False if that nominal time of the trigger has one already."""
+
+    def resolve(self, agent_id: str, trigger_id: str, nominal_time: datetime, *, fire: Fire) -> bool:
+        """Replaces the row of exactly that nominal time (BUFFERED → STARTED or BUFFER_DROPPED)."""
+
+    def cursor(self, agent_id: str, trigger_id: str) -> ScheduleCursor | None:
+        """The cursor of a schedule trigger."""
+
+    def cursors(self, agent_id: str) -> list[ScheduleCursor]:
+        """All cursors of an agent."""
+
+    def set_cursor(self, cursor: ScheduleCursor) -> None:
+        """Adds or replaces a cursor."""
+
+    def drop_cursor(self, agent_id: str, trigger_id: str) -> None:
+        """Removes the cursor of a trigger that is gone; the ledger stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What a `request_id` was answered with: `answer` is JSON text, `digest` is of the body without `wait`."""
+
+    caller: str
+    method: str
+    request_id: str
+    digest: str
+    answer: str
+    time: datetime
+
+
+class RequestTable(Protocol):
+    """Answers by request id, within a transaction."""
+
+    def find(self, caller: str, method: str, request_id: str, *, since: datetime) -> Remembered | None:
+        """The first answer, if it was given at or after `since`."""
+
+    def remember(self, remembered: Remembered) -> None:
+        """Keeps an answer (replacing one that is too old to count)."""
+
+    def forget(self, *, before: datetime, limit: int) -> int:
+        """Deletes answers older than `before`; returns how many."""
+
+
+class Transaction(Protocol):
+    """One unit of work's view of the store."""
+
+    @property
+    def agents(self) -> AgentTable:
+        """Agents."""
+
+    @property
+    def executions(self) -> ExecutionTable:
+        """Executions."""
+
+    @property
+    def events(self) -> EventTable:
+        """The event log."""
+
+    @property
+    def logs(self) -> LogTable:
+        """Log entries."""
+
+    @property
+    def fires(self) -> FireTable:
+        """The ledger and the cursors."""
+
+    @property
+    def requests(self) -> RequestTable:
+        """Answers by request id."""
+
+    def meta(self, key: str) -> str | None:
+        """A fact about the store itself."""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keeps a fact about the store itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastExecution:
+    """The newest execution of an agent that has ended."""
+
+    id: str
+    state: ExecutionState
+    end_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFigures:
+    """What an agent's status counts."""
+
+    running: int = 0
+    queued: int = 0
+    last_execution: LastExecution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFigures:
+    """What GetRuntime counts."""
+
+    agent_counts: Mapping[AgentState, int]
+    running: int
+    queued: int
+    sequence: int
+
+
+class Reads(Protocol):
+    """Reads beside the writer; each sees what is committed when it starts."""
+
+    async def agent(self, agent_id: str) -> Agent | None:
+        """The agent, or None."""
+
+    async def agents(self, query: ListQuery) -> Page[Agent]:
+        """A page of agents.
+
+        Fields of `where`: id, display_name, state, generation, create_time, update_time, labels.KEY, program.
+        Order: create_time, update_time, id (default: create_time desc).
+        """
+
+    async def agents_by_id(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
+        """Those of the given agents that exist."""
+
+    async def execution(self, execution_id: str) -> Execution | None:
+        """The execution, or None."""
+
+    async def executions(self, query: ListQuery) -> Page[Execution]:
+        """A page of executions.
+
+        Fields of `where`: id, agent_id, state, trigger.kind, trigger.trigger_id, attempt, priority,
+        create_time, start_time, end_time, error.type, labels.KEY.
+        Order: create_time, end_time, priority (default: create_time desc).
+        """
+
+    async def fires(self, query: ListQuery) -> Page[Fire]:
+        """A page of the ledger.
+
+        Fields of `where`: agent_id, trigger_id, outcome, nominal_time, actual_time, execution_id.
+        Order: nominal_time (default: desc).
+        """
+
+    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+        """Events with a greater sequence, in order."""
+
+    async def event_bounds(self) -> tuple[int, int]:
+        """(oldest sequence kept, newest sequence ever given); (newest + 1, newest) when none is kept."""
+
+    async def logs_after(self, execution_id: str, sequence: int, *, limit: int) -> list[LogEntry]:
+        """An execution's entries with a greater sequence, in order."""
+
+    async def figures(self, agent_ids: Sequence[str]) -> dict[str, AgentFigures]:
+        """What the statuses of these agents count."""
+
+    async def store_figures(self) -> StoreFigures:
+        """What GetRuntime counts."""
+
+    async def cursors(self, agent_id: str) -> list[ScheduleCursor]:
+        """An agent's schedule cursors."""
+
+    def active_cursors(self) -> AsyncIterator[Sequence[tuple[Agent, Sequence[ScheduleCursor]]]]:
+        """Every ACTIVE agent that has schedule cursors, with them, in batches: what a start plans."""
+
+
+class Store(Protocol):
+    """The truth on disk."""
+
+    @property
+    def incarnation(self) -> str:
+        """New whenever sequences may have been used by another history (a new or a restored file)."""
+
+    @property
+    def location(self) -> str:
+        """What GetRuntime shows, such as `sqlite:.nightcrew/nightcrew.db`."""
+
+    @property
+    def reads(self) -> Reads:
+        """Reads beside the writer."""
+
+    async def write(self, unit: Callable[[Transaction], T]) -> T:
+        """Runs a unit of work and returns what it returned, after its commit.
+
+        Raises:
+            NightcrewError: What the unit raised; its changes are undone.
+            StoreError: The store failed; nothing of the unit is kept.
+            CommitUnknown: The commit failed in a way that leaves its outcome open.
+        """
+
+    async def open(self) -> None:
+        """Opens the file, migrates it, takes the lock; raises StoreError with what to do if it can't."""
+
+    async def close(self) -> None:
+        """Commits what is under way, refuses what comes after, closes the file."""

@@ -1,0 +1,1 @@
+"""WHAT runs: Python objects and Langflow flows, loaded and called."""

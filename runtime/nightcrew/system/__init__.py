@@ -1,0 +1,1 @@
+"""The effects that are not the store's: clock, ids, logging."""

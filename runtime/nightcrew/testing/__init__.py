@@ -1,0 +1,1 @@
+"""For users' own tests: a manual clock and a runtime in a box."""
