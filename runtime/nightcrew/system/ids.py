@@ -29,15 +29,13 @@ class SystemIds:
     def uuid7(self) -> str:
         """A new time-ordered UUID (RFC 9562, version 7), growing within the process."""
         with self._lock:
-            millis, rest = divmod(time.time_ns(), _NANOS_A_MILLI)
-            stamp = millis << 12 | (rest << 12) // _NANOS_A_MILLI
+            stamp = (time.time_ns() << 12) // _NANOS_A_MILLI
             if stamp <= self._last:
                 stamp = self._last + 1
             self._last = stamp
             tail = self._bits(62)
-        # One integer and one conversion: twice as fast as formatting five groups.
-        digits = f"{(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | tail:032x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        head, end = f"{stamp:015x}", f"{tail | 0x8000_0000_0000_0000:016x}"
+        return f"{head[:8]}-{head[8:12]}-7{head[12:]}-{end[:4]}-{end[4:]}"
 
     def random(self) -> float:
         """A number in [0, 1)."""
