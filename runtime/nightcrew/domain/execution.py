@@ -106,7 +106,19 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
-    """How full an agent is: `running` holds places (RUNNING, WAITING, RETRYING, requeued), `queued` waits."""
+    """How full an agent is.
+
+    Attributes:
+        running: RUNNING, WAITING and RETRYING ones.
+        requeued: QUEUED ones that have started before; they keep their place.
+        queued: QUEUED ones that never started.
+    """
 
     running: int
+    requeued: int
     queued: int
+
+    @property
+    def places(self) -> int:
+        """How many places under max_concurrency are taken."""
+        return self.running + self.requeued

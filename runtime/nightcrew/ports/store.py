@@ -72,7 +72,7 @@ class ExecutionTable(Protocol):
         """Adds an execution."""
 
     def occupancy(self, agent_id: str, *, cap: int = 0) -> Occupancy:
-        """How many hold a place and how many wait; counting the waiting ones stops at `cap` if it is not 0."""
+        """How full an agent is (all three figures); counting `queued` stops at `cap` if it is not 0."""
 
     def open(self, agent_id: str, *, trigger_id: str | None = None) -> list[Execution]:
         """Those that are not final, oldest first; of one trigger if it is given."""
