@@ -1,0 +1,38 @@
+"""Errors about programs: code that can't be loaded, and an input that a program does not take."""
+
+from nightcrew.domain.errors import NightcrewError
+from nightcrew.domain.execution import ExecutionError
+
+LOAD: str = "program_load"
+INVALID_INPUT: str = "invalid_input"
+
+
+class LoadError(NightcrewError):
+    """A program's code can't be loaded.
+
+    Args:
+        message: What is wrong, without the place.
+        path: The file.
+        line: The line in it, 0 if there is none to name.
+        traceback: The exception's traceback, where code of the file raised.
+    """
+
+    code = LOAD
+
+    def __init__(self, message: str, *, path: str, line: int = 0, traceback: str = "") -> None:
+        where = f"{path}:{line}" if line else path
+        super().__init__(f"{where}: {message}", metadata={"path": path, "line": str(line)})
+        self.path = path
+        self.line = line
+        self.reason = message
+        self.traceback = traceback
+
+    def to_execution_error(self) -> ExecutionError:
+        """The error as an execution carries it."""
+        return ExecutionError(type=LOAD, message=self.message, traceback=self.traceback, retryable=False)
+
+
+class InvalidInput(NightcrewError):  # noqa: N818 - named like the domain's errors
+    """The input does not fit what the program takes; trying again would not help."""
+
+    code = INVALID_INPUT
