@@ -1,5 +1,5 @@
 """@agent: what it attaches, what it leaves alone, and how it names what is wrong."""
-# ruff: noqa: A002, A006 - `input` is the contract's name
+# ruff: noqa: A002 - `input` is the contract's name
 
 from datetime import UTC, datetime, timedelta
 
