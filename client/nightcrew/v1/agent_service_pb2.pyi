@@ -1100,7 +1100,7 @@ class WatchAgentsRequest(_message.Message):
     INCLUDE_SNAPSHOT_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     include_snapshot: _builtins.bool
-    """Whether to begin with the agents as they are. Default: false. Not with a resume token that can be resumed."""
+    """Whether to begin with the agents as they are. Default: false. With a resume token only after a gap."""
     resume_token: _builtins.str
     """The last token that was received: events after it follow. Default: empty, events from now on. One that is
     older than what is kept gives a gap, then what is there; one that is no token is INVALID_ARGUMENT.

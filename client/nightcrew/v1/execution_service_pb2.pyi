@@ -436,7 +436,7 @@ class WatchExecutionRequest(_message.Message):
     id: _builtins.str
     """The execution. Required; NOT_FOUND if there is none of that id."""
     include_snapshot: _builtins.bool
-    """Whether to begin with the execution as it is. Default: false. Not with a resume token that can be resumed."""
+    """Whether to begin with the execution as it is. Default: false. With a resume token only after a gap."""
     resume_token: _builtins.str
     """The last token that was received: what comes after it follows. Default: empty, the execution's events and
     log from their beginning. One that is older than what is kept gives a gap, then what is there; one that is

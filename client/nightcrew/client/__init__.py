@@ -1,0 +1,1 @@
+"""The SDK: everything a caller needs to control Nightcrew, over gRPC only."""
