@@ -305,8 +305,8 @@ class Reads(Protocol):
     async def store_figures(self) -> StoreFigures:
         """What GetRuntime counts."""
 
-    async def cursors(self, agent_id: str) -> list[ScheduleCursor]:
-        """An agent's schedule cursors."""
+    async def cursors(self, agent_ids: Sequence[str]) -> dict[str, list[ScheduleCursor]]:
+        """The schedule cursors of these agents."""
 
     def active_cursors(self) -> AsyncIterator[Sequence[tuple[Agent, Sequence[ScheduleCursor]]]]:
         """Every ACTIVE agent that has schedule cursors, with them, in batches: what a start plans."""

@@ -1,0 +1,152 @@
+"""An agent's actor: takes wake-ups one at a time, claims its work, and leaves when there is none.
+
+It is virtual (as in Orleans): an idle agent is a row; the directory makes its actor when there is work.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+import structlog
+
+from nightcrew.actor.mailbox import Mailbox
+from nightcrew.crew.claims import Claim, claim_by_id
+from nightcrew.crew.commits import After, Commits
+from nightcrew.crew.executor import Executor
+from nightcrew.domain.errors import Unavailable
+from nightcrew.domain.verdict import Asked
+from nightcrew.ports.clock import Clock
+from nightcrew.ports.store import Transaction
+
+
+class Flag(Enum):
+    """What an actor is told: flags that coalesce, without data; the table is the truth."""
+
+    WORK = auto()
+    """There may be work."""
+    CHANGED = auto()
+    """The agent itself has changed: its places may have."""
+    CANCEL = auto()
+    """A run bears a new cancel mark."""
+    ENDED = auto()
+    """The last run has ended."""
+
+
+CAPACITY: Final = len(Flag)
+"""Flags coalesce, so a mailbox never holds more than one of each."""
+STORE_RETRY: Final = 1.0
+"""Seconds between tries to claim while the store fails."""
+
+log = structlog.get_logger(__name__)
+
+
+class AgentActor:
+    """One agent at work.
+
+    Args:
+        leave: Called, with no await before it, once the actor has nothing to do: from then on a tell makes
+            a new one.
+    """
+
+    __slots__ = (
+        "_agent_id",
+        "_clock",
+        "_commits",
+        "_executor",
+        "_leave",
+        "_more",
+        "_places",
+        "_runs",
+        "mailbox",
+    )
+
+    def __init__(
+        self,
+        agent_id: str,
+        *,
+        commits: Commits,
+        executor: Executor,
+        clock: Clock,
+        leave: Callable[["AgentActor"], None],
+    ) -> None:
+        self._agent_id = agent_id
+        self._commits = commits
+        self._executor = executor
+        self._clock = clock
+        self._leave = leave
+        self._runs: set[str] = set()
+        self._places = 0
+        self.mailbox: Mailbox[Flag] = Mailbox(CAPACITY, coalesce=_same)
+
+    @property
+    def agent_id(self) -> str:
+        """Whose actor it is."""
+        return self._agent_id
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Claims, then serves its mailbox until there is nothing to do; begun anew after a crash, it claims first."""
+        ready()
+        await self._claim()
+        while not self._finished():
+            match await self.mailbox.receive():
+                case Flag.WORK if not self._full():
+                    await self._claim()
+                case Flag.CHANGED:
+                    await self._claim()
+                case Flag.CANCEL:
+                    await self._cancel()
+                case _:
+                    pass  # ENDED, or work that the next run's end will claim: only the look at _finished was wanted
+
+    def _full(self) -> bool:
+        return 0 < self._places <= len(self._runs)
+
+    def _finished(self) -> bool:
+        if self._runs or len(self.mailbox):
+            return False
+        self._leave(self)
+        return True
+
+    async def _claim(self) -> None:
+        now = self._clock.now()
+
+        def unit(tx: Transaction, after: After) -> Claim:
+            return claim_by_id(tx, after, self._agent_id, now=now)
+
+        while True:
+            try:
+                self._start(await self._commits.run(unit))
+            except Unavailable as error:
+                log.warning("an agent waits: the store failed", agent_id=self._agent_id, error=error.message)
+                await self._clock.sleep(STORE_RETRY)
+            else:
+                return
+
+    def _start(self, claim: Claim) -> None:
+        self._places = claim.places
+        for claimed in claim.runs:
+            self._runs.add(claimed.execution.id)
+            self._executor.start(claimed, self._ended)
+        if claim.more:
+            self.mailbox.put(Flag.CHANGED)
+
+    def _ended(self, execution_id: str, claim: Claim) -> None:
+        self._runs.discard(execution_id)
+        self._start(claim)
+        if not self._runs:
+            self.mailbox.put(Flag.ENDED)
+
+    async def _cancel(self) -> None:
+        """Finds out which of its runs bear a cancel mark, and asks them to end."""
+        mine = sorted(self._runs)
+
+        def unit(tx: Transaction, _after: After) -> list[str]:
+            found = (tx.executions.get(execution_id) for execution_id in mine)
+            return [one.id for one in found if one is not None and one.cancel_requested]
+
+        for execution_id in await self._commits.run(unit):
+            self._executor.ask(execution_id, Asked.CANCEL)
+
+
+def _same(flag: Flag) -> Flag:
+    return flag

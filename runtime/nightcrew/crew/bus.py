@@ -1,0 +1,95 @@
+"""Wake-ups within the process: a poke says 'look at the table again', never what is in it."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class Signal:
+    """Wakes everyone who waits; a poke nobody waits for costs a comparison.
+
+    Waiters must look before they wait: take `version`, look, then `wait_past(version)`.
+    """
+
+    __slots__ = ("_waiters", "version")
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def poke(self) -> None:
+        """Wakes all that wait."""
+        self.version += 1
+        if self._waiters:
+            waiters, self._waiters = self._waiters, set()
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    async def wait_past(self, version: int) -> None:
+        """Returns once `version` is no longer the current one; at once if it is not now."""
+        if self.version != version:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+
+class Endings:
+    """Wakes who waits for the end of one execution, without waking anyone else."""
+
+    def __init__(self) -> None:
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+
+    def ring(self, execution_id: str) -> None:
+        """The execution has ended, on disk."""
+        for waiter in self._waiters.pop(execution_id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    @contextmanager
+    def expect(self, execution_id: str) -> Iterator[asyncio.Future[None]]:
+        """A future that is done once the execution has ended; look at the table after taking it."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(execution_id, set()).add(waiter)
+        try:
+            yield waiter
+        finally:
+            waiters = self._waiters.get(execution_id)
+            if waiters is not None:
+                waiters.discard(waiter)
+                if not waiters:
+                    del self._waiters[execution_id]
+
+
+class Bus:
+    """The process's signals.
+
+    Attributes:
+        events: Something was appended to the event log.
+        logs: Something was appended to some execution's log.
+        timers: A durable timer of an execution (a retry, a deadline) may be earlier than before.
+        endings: Executions that have ended.
+        schedules: Agents whose schedules must be looked at again; `take_schedules` empties the set.
+    """
+
+    def __init__(self) -> None:
+        self.events = Signal()
+        self.logs = Signal()
+        self.timers = Signal()
+        self.endings = Endings()
+        self.schedules = Signal()
+        self._schedules: set[str] = set()
+
+    def touch_schedules(self, agent_ids: Iterable[str]) -> None:
+        """Notes that the schedules of these agents have changed."""
+        self._schedules.update(agent_ids)
+        self.schedules.poke()
+
+    def take_schedules(self) -> set[str]:
+        """The agents noted since the last call."""
+        taken, self._schedules = self._schedules, set()
+        return taken

@@ -1,0 +1,78 @@
+"""Claiming work: QUEUED executions become runs, as many as the agent's places allow, in one transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from nightcrew.crew.agent_moves import end_if_empty
+from nightcrew.crew.cancels import resolve_fire
+from nightcrew.crew.commits import After
+from nightcrew.crew.facts import execution_fact
+from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.execution import Execution, ExecutionState, TriggerKind
+from nightcrew.domain.fire import FireOutcome
+from nightcrew.domain.policies import max_concurrency
+from nightcrew.ports.store import Transaction
+
+BATCH: Final = 1000
+"""How many runs one claim starts at most; an agent without a bound claims again when they have started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A run that is committed as RUNNING: the execution, its agent as it was then, the agent's memory."""
+
+    execution: Execution
+    agent: Agent
+    memory: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim found.
+
+    Attributes:
+        runs: What was started.
+        more: Work may be left that this claim had no room for in its batch.
+        places: How many runs the agent may have at once (0: no bound).
+    """
+
+    runs: tuple[Claimed, ...] = ()
+    more: bool = False
+    places: int = 1
+
+
+NOTHING: Final = Claim()
+
+
+def claim_by_id(tx: Transaction, after: After, agent_id: str, *, now: datetime) -> Claim:
+    """Claims for an agent that is named; an agent that is gone has no work."""
+    agent = tx.agents.get(agent_id)
+    return NOTHING if agent is None else claim(tx, after, agent, now=now)
+
+
+def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime) -> Claim:
+    """Claims what may start now: nothing when stopped or stopping, what people asked for when held."""
+    if agent.state in {AgentState.STOPPED, AgentState.STOPPING}:
+        end_if_empty(tx, after, agent, now=now)
+        return NOTHING
+    bound = max_concurrency(agent.spec.execution)
+    room = BATCH
+    if bound:
+        taken = tx.executions.occupancy(agent.id, cap=1)
+        if not taken.queued and not taken.requeued:
+            return Claim(places=bound)
+        room = min(bound - taken.running, BATCH)
+        if room <= 0:
+            return Claim(places=bound)
+    held = agent.state is not AgentState.ACTIVE
+    executions = tx.executions.claim(agent.id, limit=room, people_only=held, now=now)
+    if not executions:
+        return Claim(places=bound)
+    memory = tx.agents.memory(agent.id) if bound == 1 else None
+    for execution in executions:
+        after.append(tx, execution_fact(execution, ExecutionState.RUNNING, now=now))
+        if execution.trigger.kind is TriggerKind.SCHEDULE and execution.lease == 1:
+            resolve_fire(tx, execution, FireOutcome.STARTED, now=now)
+    runs = tuple(Claimed(execution, agent, memory) for execution in executions)
+    return Claim(runs, more=len(runs) == BATCH, places=bound)

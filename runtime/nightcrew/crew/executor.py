@@ -1,0 +1,212 @@
+"""The executor: one straight pipe for each run, from the claimed row to the written outcome.
+
+claimed → find the program → arm the limits → run it on its host → decide the verdict → settle (one
+transaction, which claims the agent's next run).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import structlog
+
+from nightcrew.crew.claims import NOTHING, Claim, Claimed
+from nightcrew.crew.commits import After, Commits
+from nightcrew.crew.log_writer import LogWriter
+from nightcrew.crew.registry import Registry
+from nightcrew.crew.run import Run
+from nightcrew.crew.settle import Settled, settle
+from nightcrew.domain.errors import InvalidArgument, NightcrewError
+from nightcrew.domain.execution import ExecutionError
+from nightcrew.domain.policies import retry_policy
+from nightcrew.domain.spec.program import Isolation
+from nightcrew.domain.verdict import Asked, End, decide
+from nightcrew.ports.clock import Clock, Ids
+from nightcrew.ports.host import (
+    Abandoned,
+    Cancelled,
+    Failed,
+    Host,
+    Interrupted,
+    NotLoaded,
+    Outcome,
+    ProgramSource,
+    Succeeded,
+)
+from nightcrew.ports.store import Transaction
+
+SETTLE_RETRY: Final = 1.0
+"""Seconds between tries to write an outcome while the store fails: the outcome is kept in memory meanwhile."""
+
+log = structlog.get_logger(__name__)
+
+
+class Placement(Protocol):
+    """Where a program runs, resolved from what its author said and what it is."""
+
+    def __call__(self, asked: Isolation, source: ProgramSource) -> Isolation:
+        """INLINE, POOL or DEDICATED.
+
+        Raises:
+            InvalidArgument: The program can't run where its author wants it.
+        """
+
+
+class Executor:
+    """Runs claimed executions; every run is a task in the executor's own task group."""
+
+    def __init__(
+        self,
+        *,
+        commits: Commits,
+        registry: Registry,
+        host: Host,
+        placement: Placement,
+        logs: LogWriter,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._commits = commits
+        self._registry = registry
+        self._host = host
+        self._placement = placement
+        self._logs = logs
+        self._clock = clock
+        self._ids = ids
+        self._runs: dict[str, Run] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Runs until it is cancelled; then every run under way is killed and its task awaited."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            ready()
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._group = None
+
+    @property
+    def running(self) -> int:
+        """How many runs are under way."""
+        return len(self._runs)
+
+    def start(self, claimed: Claimed, ended: Callable[[str, Claim], None]) -> None:
+        """Starts a run; `ended(execution_id, claim)` is called when its end is on disk.
+
+        `claim` is what the same transaction claimed in its place.
+        """
+        if self._group is None:
+            return  # not serving: the row stays RUNNING and the rescuer hands it back
+        run = Run(
+            claimed,
+            host=self._host,
+            clock=self._clock,
+            log=self._logs.open(claimed.execution.id, claimed.execution.lease),
+        )
+        self._runs[claimed.execution.id] = run
+        self._idle.clear()
+        self._group.create_task(self._pipe(run, ended), name=f"run {claimed.execution.id}")
+
+    def ask(self, execution_id: str, asked: Asked, *, grace: float | None = None) -> None:
+        """Asks a run to end; one that is not under way here is nobody's concern."""
+        run = self._runs.get(execution_id)
+        if run is not None:
+            run.ask(asked, grace=grace)
+
+    async def drain(self, seconds: float) -> None:
+        """Waits up to so many seconds for the runs to end by themselves, then interrupts them."""
+        timer = self._clock.call_later(seconds, self._interrupt_all)
+        try:
+            await self._idle.wait()
+        finally:
+            timer.cancel()
+
+    def _interrupt_all(self) -> None:
+        for run in list(self._runs.values()):
+            run.ask(Asked.DRAIN, grace=min(2.0, run.grace))
+
+    async def _pipe(self, run: Run, ended: Callable[[str, Claim], None]) -> None:
+        claim = NOTHING
+        try:
+            outcome = await self._outcome(run)
+            run.disarm()
+            claim = await self._settle(self._settled(run, outcome))
+        finally:
+            run.disarm()
+            del self._runs[run.execution.id]
+            if not self._runs:
+                self._idle.set()
+            ended(run.execution.id, claim)
+
+    async def _outcome(self, run: Run) -> Outcome:
+        spec = run.claimed.agent.spec
+        source = self._registry.find(spec.program)
+        if source is None:
+            why = self._registry.fault(spec.program) or "it was not given to `nightcrew up`"
+            message = f"the {spec.program.kind} program {spec.program.name!r} can't be loaded: {why}"
+            return NotLoaded(ExecutionError(type="program_load", message=message, retryable=False))
+        try:
+            isolation = self._placement(spec.isolation, source)
+        except InvalidArgument as error:
+            return NotLoaded(ExecutionError(type="program_load", message=error.message, retryable=False))
+        run.arm(self._clock.now())
+        return await self._host.run(run.job(source, isolation), run.log)
+
+    def _settled(self, run: Run, outcome: Outcome) -> Settled:
+        end, error = _end(outcome)
+        verdict = decide(
+            run.execution,
+            end,
+            run.asked,
+            error=error,
+            policy=retry_policy(run.claimed.agent.spec.execution),
+            now=self._clock.now(),
+            random=self._ids.random(),
+        )
+        done = outcome if isinstance(outcome, Succeeded) else None
+        return Settled(
+            run=run.claimed,
+            verdict=verdict,
+            result=done.result if done else None,
+            memory=done.memory if done else None,
+            logs=run.log.take(),
+        )
+
+    async def _settle(self, settled: Settled) -> Claim:
+        """Writes the outcome, however long the store needs to heal: what happened must not be lost."""
+        while True:
+            now = self._clock.now()
+
+            def unit(tx: Transaction, after: After) -> Claim:
+                return settle(tx, after, settled, now=now)  # noqa: B023 - called before the loop goes round
+
+            try:
+                return await self._commits.run(unit)
+            except NightcrewError as error:
+                log.warning(
+                    "an outcome waits: the store failed",
+                    execution_id=settled.run.execution.id,
+                    error=error.message,
+                )
+                await self._clock.sleep(SETTLE_RETRY)
+
+
+def _end(outcome: Outcome) -> tuple[End, ExecutionError | None]:
+    match outcome:
+        case Succeeded():
+            return End.RETURNED, None
+        case Failed(error):
+            return End.RAISED, error
+        case NotLoaded(error):
+            return End.NOT_LOADED, error
+        case Cancelled():
+            return End.CANCELLED, ExecutionError(
+                type="CancelledError", message="the program cancelled itself", retryable=True
+            )
+        case Interrupted(reason, message):
+            return End.INTERRUPTED, ExecutionError(type=reason, message=message)
+        case Abandoned(message):
+            return End.ABANDONED, ExecutionError(type="unkillable", message=message, retryable=False)

@@ -1,0 +1,66 @@
+"""The runtime's own events: one constructor for each fact that is written down when it becomes true."""
+
+from datetime import datetime
+
+from nightcrew.domain.agent import Agent
+from nightcrew.domain.event import EXECUTION_EVENTS, NewEvent, agent_source
+from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState
+from nightcrew.domain.values import encode
+
+RESULT_IN_EVENT = 64 * 1024
+"""A result up to this size travels in the event (semantics.md, Events)."""
+
+
+def agent_fact(kind: str, agent: Agent, *, now: datetime, actor: str = "") -> NewEvent:
+    """A fact about an agent, with its state and reason."""
+    data = {"state": agent.state.value, "reason": agent.state_reason, "generation": agent.generation}
+    return NewEvent(
+        type=kind,
+        source=agent_source(agent.id),
+        subject=agent.id,
+        time=now,
+        data=encode(data),
+        agent_id=agent.id,
+        actor=actor,
+    )
+
+
+def execution_fact(
+    execution: Execution,
+    state: ExecutionState,
+    *,
+    now: datetime,
+    result: str | None = None,
+    error: ExecutionError | None = None,
+    reason: str = "",
+    actor: str = "",
+) -> NewEvent:
+    """A fact about an execution; its result is in it up to 64 KiB, JSON text spliced in as it is."""
+    return NewEvent(
+        type=EXECUTION_EVENTS[state],
+        source=agent_source(execution.agent_id),
+        subject=execution.id,
+        time=now,
+        data=_data(execution, state, result=result, error=error, reason=reason),
+        agent_id=execution.agent_id,
+        execution_id=execution.id,
+        actor=actor,
+    )
+
+
+def _data(
+    execution: Execution,
+    state: ExecutionState,
+    *,
+    result: str | None,
+    error: ExecutionError | None,
+    reason: str,
+) -> str:
+    text = f'{{"state":"{state.value}","attempt":{execution.attempt}'
+    if reason:
+        text += f',"reason":{encode(reason)}'
+    if error is not None:
+        text += f',"error":{encode({"type": error.type, "message": error.message[:4096]})}'
+    if result is not None and len(result) <= RESULT_IN_EVENT:
+        text += f',"result":{result}'
+    return text + "}"

@@ -1,0 +1,91 @@
+"""One run in memory: a claimed attempt, what was asked of it, and the timers that ask."""
+
+from datetime import datetime
+from typing import Any
+
+from nightcrew.crew.claims import Claimed
+from nightcrew.crew.log_writer import RunLog
+from nightcrew.domain.execution import Execution
+from nightcrew.domain.lifecycle.execution import CRASH_LOOP_OWN_WORKER
+from nightcrew.domain.policies import cancel_grace, max_concurrency
+from nightcrew.domain.spec.program import Isolation
+from nightcrew.domain.values import decode
+from nightcrew.domain.verdict import Asked
+from nightcrew.ports.clock import Clock, TimerHandle
+from nightcrew.ports.host import Host, Job, ProgramSource
+
+
+class Run:
+    """A run under way: asks its host to end it when people, a limit or a drain want it, and kills after the grace."""
+
+    __slots__ = ("_clock", "_host", "_timers", "asked", "claimed", "execution", "grace", "log")
+
+    def __init__(self, claimed: Claimed, *, host: Host, clock: Clock, log: RunLog) -> None:
+        self.claimed = claimed
+        self.execution: Execution = claimed.execution
+        self.asked = Asked.NOTHING
+        self.log = log
+        self._host = host
+        self._clock = clock
+        self.grace = cancel_grace(claimed.agent.spec.execution)
+        self._timers: list[TimerHandle] = []
+
+    def arm(self, now: datetime) -> None:
+        """Sets the timers of the attempt's own limit and of the execution's deadline."""
+        timeout = self.claimed.agent.spec.execution.timeout
+        if timeout is not None:
+            self._later(timeout.total_seconds(), Asked.TIME_OUT)
+        if self.execution.deadline is not None:
+            self._later((self.execution.deadline - now).total_seconds(), Asked.DEADLINE)
+        if self.execution.cancel_requested:
+            self.ask(Asked.CANCEL)
+
+    def ask(self, asked: Asked, *, grace: float | None = None) -> None:
+        """Asks the body to end; the first to ask names the reason, save that people's cancel outranks a drain."""
+        if self.asked is not Asked.NOTHING and not (self.asked is Asked.DRAIN and asked is Asked.CANCEL):
+            return
+        self.asked = asked
+        self._host.cancel(self.execution.id, self.execution.lease)
+        seconds = self.grace if grace is None else grace
+        self._timers.append(self._clock.call_later(seconds, self.kill))
+
+    def kill(self) -> None:
+        """Ends the body by force."""
+        self._host.kill(self.execution.id, self.execution.lease)
+
+    def disarm(self) -> None:
+        """Calls every timer off: the body has ended."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def job(self, source: ProgramSource, isolation: Isolation) -> Job:
+        """What the host needs to run it."""
+        execution, agent = self.execution, self.claimed.agent
+        single = max_concurrency(agent.spec.execution) == 1
+        return Job(
+            execution_id=execution.id,
+            lease=execution.lease,
+            agent_id=agent.id,
+            attempt=execution.attempt,
+            program=agent.spec.program,
+            source=source,
+            input=_object(execution.input),
+            isolation=isolation,
+            trigger=execution.trigger,
+            labels=dict(execution.labels),
+            memory=_object(self.claimed.memory or "{}") if single else None,
+            memory_refusal=""
+            if single
+            else "ctx.state needs max_concurrency 1: two runs would overwrite each other",
+            cancel_grace=self.grace,
+            own_worker=execution.unclean >= CRASH_LOOP_OWN_WORKER,
+        )
+
+    def _later(self, seconds: float, asked: Asked) -> None:
+        self._timers.append(self._clock.call_later(seconds, lambda: self.ask(asked)))
+
+
+def _object(text: str) -> dict[str, Any]:
+    value: dict[str, Any] = {} if text == "{}" else decode(text)
+    return value

@@ -1,0 +1,150 @@
+"""What follows the end of an attempt: success, another attempt later, a requeue, or the end of the execution.
+
+One pure decision over two facts: how the body ended, and whether the runtime had asked it to end (and why).
+Sources: semantics.md, An execution's states (cancel, retry, interruptions, time limits).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Final
+
+from nightcrew.domain.execution import Execution, ExecutionError
+from nightcrew.domain.lifecycle.execution import CRASH_LOOP_LIMIT, ExecutionEvent
+from nightcrew.domain.retry import backoff, may_retry
+from nightcrew.domain.spec.policy import RetryPolicy
+
+
+class End(Enum):
+    """How the body ended."""
+
+    RETURNED = auto()
+    RAISED = auto()
+    CANCELLED = auto()
+    INTERRUPTED = auto()
+    NOT_LOADED = auto()
+    ABANDONED = auto()
+
+
+class Asked(Enum):
+    """What the runtime had asked of it."""
+
+    NOTHING = auto()
+    CANCEL = auto()
+    TIME_OUT = auto()
+    DEADLINE = auto()
+    DRAIN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be written: the execution's event, and what goes with it.
+
+    Attributes:
+        event: SUCCEED, FAIL, RETRY_LATER, TIME_OUT, INTERRUPT or CANCELLED.
+        error: Kept with every event but SUCCEED.
+        next_attempt_time: Only with RETRY_LATER.
+        unclean: The interruption counts towards crash_loop.
+        agent_fault: A reason for the agent to go to ERROR (`program_load`, `unkillable`), or "".
+        counts: Whether it is a failure for `pause_after_failures`.
+    """
+
+    event: ExecutionEvent
+    error: ExecutionError | None = None
+    next_attempt_time: datetime | None = None
+    unclean: bool = False
+    agent_fault: str = ""
+    counts: bool = False
+
+
+TIMEOUT: Final = "timeout"
+TOTAL_TIMEOUT: Final = "total_timeout"
+
+
+def decide(
+    execution: Execution,
+    end: End,
+    asked: Asked,
+    *,
+    error: ExecutionError | None,
+    policy: RetryPolicy,
+    now: datetime,
+    random: float,
+) -> Verdict:
+    """The verdict on an attempt.
+
+    Args:
+        execution: As it was claimed.
+        end: How the body ended.
+        asked: What the runtime had asked; a body that returns all the same has succeeded (its effects happened).
+        error: What it raised, or why it was interrupted or could not be loaded.
+        policy: The agent's retry policy.
+        now: The wall clock.
+        random: In [0, 1), for the back-off's jitter.
+    """
+    why = error or ExecutionError(type=end.name.lower(), message="")
+    match end, asked:
+        case End.RETURNED, _:
+            return Verdict(ExecutionEvent.SUCCEED)
+        case End.NOT_LOADED, _:
+            return Verdict(ExecutionEvent.FAIL, why, agent_fault="program_load", counts=True)
+        case _, Asked.CANCEL:
+            fault = "unkillable" if end is End.ABANDONED else ""
+            return Verdict(ExecutionEvent.CANCELLED, None, agent_fault=fault)
+        case _, Asked.TIME_OUT:
+            late = _late(end, ExecutionError(type=TIMEOUT, message="the attempt outran its timeout"))
+            return _again(
+                execution, late, ExecutionEvent.TIME_OUT, policy=policy, now=now, random=random, end=end
+            )
+        case _, Asked.DEADLINE:
+            late = _late(end, ExecutionError(type=TOTAL_TIMEOUT, message="total_timeout has passed"))
+            fault = "unkillable" if end is End.ABANDONED else ""
+            return Verdict(ExecutionEvent.TIME_OUT, late, agent_fault=fault, counts=True)
+        case End.ABANDONED, _:
+            return Verdict(ExecutionEvent.FAIL, why, agent_fault="unkillable", counts=True)
+        case ((End.INTERRUPTED | End.CANCELLED), Asked.DRAIN):
+            return Verdict(
+                ExecutionEvent.INTERRUPT, ExecutionError(type="drained", message="the runtime drained")
+            )
+        case End.INTERRUPTED, _:
+            return interruption(execution, why)
+        case _:
+            return _again(execution, why, ExecutionEvent.FAIL, policy=policy, now=now, random=random, end=end)
+
+
+def interruption(execution: Execution, error: ExecutionError) -> Verdict:
+    """The verdict on an unclean interruption: once more, or `crash_loop` from the fifth in a row."""
+    if execution.unclean + 1 < CRASH_LOOP_LIMIT:
+        return Verdict(ExecutionEvent.INTERRUPT, error, unclean=True)
+    message = (
+        f"interrupted {execution.unclean + 1} times in a row; the last time: {error.message or error.type}"
+    )
+    crash = ExecutionError(type="crash_loop", message=message, retryable=False)
+    return Verdict(ExecutionEvent.FAIL, crash, unclean=True, counts=True)
+
+
+def _late(end: End, error: ExecutionError) -> ExecutionError:
+    if end is not End.INTERRUPTED:
+        return error
+    return ExecutionError(
+        type=error.type, message=f"{error.message}; it did not end by itself and was killed"
+    )
+
+
+def _again(
+    execution: Execution,
+    error: ExecutionError,
+    last: ExecutionEvent,
+    *,
+    policy: RetryPolicy,
+    now: datetime,
+    random: float,
+    end: End,
+) -> Verdict:
+    fault = "unkillable" if end is End.ABANDONED else ""
+    if fault or not may_retry(policy, execution.attempt, error):
+        return Verdict(last, error, agent_fault=fault, counts=True)
+    at = now + backoff(policy, execution.attempt, random)
+    if execution.deadline is not None and at >= execution.deadline:
+        return Verdict(last, error, counts=True)
+    return Verdict(ExecutionEvent.RETRY_LATER, error, next_attempt_time=at)

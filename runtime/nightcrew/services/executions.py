@@ -1,0 +1,203 @@
+"""The use cases of executions: trigger, wait, read, cancel, retry."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from nightcrew.crew.admission import Work, admit_one
+from nightcrew.crew.bus import Bus
+from nightcrew.crew.cancels import cancel
+from nightcrew.crew.commits import After, Commits
+from nightcrew.domain.errors import NightcrewError, NotFound
+from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
+from nightcrew.domain.lifecycle.agent import check_manual
+from nightcrew.domain.lifecycle.execution import ExecutionEvent, step
+from nightcrew.domain.page import ListQuery, Page
+from nightcrew.domain.values import decode
+from nightcrew.ports.clock import Clock, Ids
+from nightcrew.ports.store import Reads, Transaction
+from nightcrew.services.guard import Guard
+from nightcrew.services.once import Request, check_request_id, once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triggering:
+    """A wish to run an agent by hand."""
+
+    agent_id: str
+    request: Request
+    input: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 0
+
+
+class ExecutionService:
+    """What callers can do with executions."""
+
+    def __init__(
+        self, *, commits: Commits, reads: Reads, bus: Bus, guard: Guard, clock: Clock, ids: Ids
+    ) -> None:
+        self._commits = commits
+        self._reads = reads
+        self._bus = bus
+        self._guard = guard
+        self._clock = clock
+        self._ids = ids
+
+    async def trigger(self, wish: Triggering) -> Execution:
+        """Creates an execution; it is on disk when this returns.
+
+        Raises:
+            NotFound, FailedPrecondition, ResourceExhausted, InvalidArgument: As the rules say.
+        """
+        check_request_id(wish.request)
+        self._guard.check_open()
+        execution_id, now = self._ids.uuid7(), self._clock.now()
+
+        def unit(tx: Transaction, after: After) -> Execution:
+            return self._admit(tx, after, wish, execution_id, now)
+
+        return await self._commits.run(unit)
+
+    async def trigger_many(self, wishes: Sequence[Triggering]) -> list[Execution | NightcrewError]:
+        """Creates many in one commit; each succeeds or fails on its own."""
+        self._guard.check_open()
+        now = self._clock.now()
+        numbered = [(wish, self._ids.uuid7()) for wish in wishes]
+
+        def unit(tx: Transaction, after: After) -> list[Execution | NightcrewError]:
+            out: list[Execution | NightcrewError] = []
+            for wish, execution_id in numbered:
+                try:
+                    check_request_id(wish.request)
+                    out.append(self._admit(tx, after, wish, execution_id, now))
+                except NightcrewError as error:
+                    out.append(error)  # raised before anything was written for this wish
+            return out
+
+        return await self._commits.run(unit)
+
+    def _admit(
+        self, tx: Transaction, after: After, wish: Triggering, execution_id: str, now: datetime
+    ) -> Execution:
+        def do() -> Execution:
+            agent = tx.agents.get(wish.agent_id)
+            if agent is None or agent.delete_requested:
+                raise NotFound("agent", wish.agent_id)
+            check_manual(agent.state, agent_id=agent.id)
+            self._guard.check_input(agent.spec.program, wish.input)
+            work = Work(
+                execution_id=execution_id,
+                trigger=TriggerRef(kind=TriggerKind.MANUAL),
+                input=wish.input,
+                labels=wish.labels,
+                priority=wish.priority,
+            )
+            return admit_one(tx, after, agent, work, now=now)
+
+        return once(
+            tx, wish.request, now=now, do=do, remember=lambda e: e.id, recall=lambda key: _get(tx, key)
+        )
+
+    async def wait(self, execution_id: str, seconds: float) -> Execution:
+        """The execution once it has ended, or as it is after so many seconds.
+
+        Raises:
+            NotFound: There is no such execution.
+        """
+        with self._bus.endings.expect(execution_id) as ending:
+            execution = await self.get(execution_id)
+            if execution.state.final or seconds <= 0:
+                return execution
+            timer = self._clock.call_later(
+                seconds, lambda: None if ending.done() else ending.set_result(None)
+            )
+            try:
+                await asyncio.shield(ending)
+            finally:
+                timer.cancel()
+        return await self.get(execution_id)
+
+    async def get(self, execution_id: str) -> Execution:
+        """The execution.
+
+        Raises:
+            NotFound: There is no such execution.
+        """
+        execution = await self._reads.execution(execution_id)
+        if execution is None:
+            raise NotFound("execution", execution_id)
+        return execution
+
+    async def page(self, query: ListQuery) -> Page[Execution]:
+        """A page of executions."""
+        return await self._reads.executions(query)
+
+    async def cancel(self, execution_id: str, *, reason: str, request: Request) -> Execution:
+        """Cancels an execution: at once if it does not run, by a committed mark if it does; final ones stay.
+
+        Raises:
+            NotFound: There is no such execution.
+        """
+        check_request_id(request)
+        now = self._clock.now()
+
+        def unit(tx: Transaction, after: After) -> Execution:
+            def do() -> Execution:
+                cancel(tx, after, _get(tx, execution_id), reason=reason or "cancelled by hand", now=now)
+                return _get(tx, execution_id)
+
+            return once(
+                tx, request, now=now, do=do, remember=lambda e: e.id, recall=lambda key: _get(tx, key)
+            )
+
+        return await self._commits.run(unit)
+
+    async def retry(self, execution_id: str, *, request: Request) -> Execution:
+        """Runs an execution that has ended once more, as a new one that names it as its cause.
+
+        Raises:
+            NotFound: There is no such execution.
+            FailedPrecondition: It has not ended, or its agent takes no work by hand.
+        """
+        check_request_id(request)
+        self._guard.check_open()
+        new_id, now = self._ids.uuid7(), self._clock.now()
+
+        def unit(tx: Transaction, after: After) -> Execution:
+            def do() -> Execution:
+                old = _get(tx, execution_id)
+                step(old.state, ExecutionEvent.RETRY, execution_id=execution_id)
+                agent = tx.agents.get(old.agent_id)
+                if agent is None:
+                    raise NotFound("agent", old.agent_id)
+                check_manual(agent.state, agent_id=agent.id)
+                trigger = TriggerRef(
+                    kind=TriggerKind.RETRY,
+                    trigger_id=old.trigger.trigger_id,
+                    nominal_time=old.trigger.nominal_time,
+                    cause_execution_id=old.id,
+                )
+                work = Work(
+                    execution_id=new_id,
+                    trigger=trigger,
+                    input=decode(old.input),
+                    labels=old.labels,
+                    priority=old.priority,
+                )
+                return admit_one(tx, after, agent, work, now=now)
+
+            return once(
+                tx, request, now=now, do=do, remember=lambda e: e.id, recall=lambda key: _get(tx, key)
+            )
+
+        return await self._commits.run(unit)
+
+
+def _get(tx: Transaction, execution_id: str) -> Execution:
+    execution = tx.executions.get(execution_id)
+    if execution is None:
+        raise NotFound("execution", execution_id)
+    return execution

@@ -1,0 +1,82 @@
+"""The use cases of schedules: previews of what will fire, and the ledger of what did."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from nightcrew.domain.schedule.compiled import compile_schedule
+
+from nightcrew.domain.errors import FailedPrecondition, InvalidArgument, NotFound
+from nightcrew.domain.fire import Fire
+from nightcrew.domain.page import ListQuery, Page
+from nightcrew.domain.spec.trigger import Schedule
+from nightcrew.ports.clock import Clock
+from nightcrew.ports.store import Reads
+
+DEFAULT_COUNT: Final = 10
+MAX_COUNT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """One coming fire; `note` says why DST moved it or dropped one before it."""
+
+    nominal_time: datetime
+    note: str
+
+
+class ScheduleService:
+    """What callers can ask about schedules."""
+
+    def __init__(self, *, reads: Reads, clock: Clock) -> None:
+        self._reads = reads
+        self._clock = clock
+
+    async def saved(self, agent_id: str, trigger_id: str) -> Schedule:
+        """The schedule of a trigger.
+
+        Raises:
+            NotFound: No such agent or trigger.
+            FailedPrecondition: The trigger is no schedule.
+        """
+        agent = await self._reads.agent(agent_id)
+        if agent is None:
+            raise NotFound("agent", agent_id)
+        trigger = agent.spec.trigger(trigger_id)
+        if trigger is None:
+            raise NotFound("trigger", f"{agent_id}/{trigger_id}")
+        if trigger.schedule is None:
+            raise FailedPrecondition(
+                f"trigger {trigger_id!r} of agent {agent_id!r} is of the kind {trigger.kind}, not a schedule",
+                subject=f"agents/{agent_id}/triggers/{trigger_id}",
+                code="not_a_schedule",
+            )
+        return trigger.schedule
+
+    def preview(self, schedule: Schedule, *, after: datetime | None, count: int) -> list[Previewed]:
+        """The next fires of a schedule after a moment (now, if none is given).
+
+        Raises:
+            InvalidArgument: The schedule or the count is wrong; field paths begin with `schedule`.
+        """
+        if count < 0 or count > MAX_COUNT:
+            raise InvalidArgument.of(
+                "count", f"must be 1 to {MAX_COUNT}, or 0 for {DEFAULT_COUNT}; is {count}"
+            )
+        try:
+            compiled = compile_schedule(schedule)
+        except InvalidArgument as error:
+            raise error.within("schedule") from error
+        found: list[Previewed] = []
+        instant = after or self._clock.now()
+        for _ in range(count or DEFAULT_COUNT):
+            following = compiled.next_after(instant)
+            if following is None:
+                break
+            found.append(Previewed(following, compiled.note(instant, following)))
+            instant = following
+        return found
+
+    async def fires(self, query: ListQuery) -> Page[Fire]:
+        """A page of the ledger."""
+        return await self._reads.fires(query)

@@ -1,0 +1,88 @@
+"""What an agent does now: counts, next fires, the last execution, restarts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nightcrew.domain.schedule.compiled import compile_schedule
+
+from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.errors import NotFound
+from nightcrew.domain.fire import ScheduleCursor
+from nightcrew.ports.store import AgentFigures, LastExecution, Reads
+from nightcrew.services.cursors import schedules_of
+
+
+@dataclass(frozen=True, slots=True)
+class NextFire:
+    """The next nominal time of one trigger."""
+
+    trigger_id: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStatus:
+    """The status of one agent."""
+
+    running_count: int = 0
+    queued_count: int = 0
+    next_fires: list[NextFire] = field(default_factory=list)
+    last_execution: LastExecution | None = None
+    restarts: int = 0
+    consecutive_failures: int = 0
+
+
+class StatusService:
+    """Reads the statuses of agents."""
+
+    def __init__(self, *, reads: Reads, restarts: Callable[[str], int]) -> None:
+        self._reads = reads
+        self._restarts = restarts
+
+    async def of(self, agent_id: str) -> tuple[Agent, AgentStatus]:
+        """An agent with its status.
+
+        Raises:
+            NotFound: There is no such agent.
+        """
+        agent = await self._reads.agent(agent_id)
+        if agent is None:
+            raise NotFound("agent", agent_id)
+        return agent, (await self.of_all([agent]))[agent_id]
+
+    async def of_all(self, agents: Sequence[Agent]) -> dict[str, AgentStatus]:
+        """The statuses of several agents."""
+        ids = [agent.id for agent in agents]
+        figures = await self._reads.figures(ids)
+        scheduled = [agent.id for agent in agents if agent.state is AgentState.ACTIVE and schedules_of(agent)]
+        cursors = await self._reads.cursors(scheduled) if scheduled else {}
+        return {
+            agent.id: self._status(agent, figures.get(agent.id, AgentFigures()), cursors.get(agent.id, ()))
+            for agent in agents
+        }
+
+    def _status(self, agent: Agent, figures: AgentFigures, cursors: Sequence[ScheduleCursor]) -> AgentStatus:
+        return AgentStatus(
+            running_count=figures.running,
+            queued_count=figures.queued,
+            next_fires=_next_fires(agent, cursors),
+            last_execution=figures.last_execution,
+            restarts=self._restarts(agent.id),
+            consecutive_failures=agent.consecutive_failures,
+        )
+
+
+def _next_fires(agent: Agent, cursors: Sequence[ScheduleCursor]) -> list[NextFire]:
+    schedules = schedules_of(agent)
+    found = []
+    for cursor in cursors:
+        schedule = schedules.get(cursor.trigger_id)
+        if schedule is None or cursor.exhausted:
+            continue
+        after = max(cursor.cursor, agent.state_time)
+        time = cursor.next_time if cursor.next_time and cursor.next_time > after else None
+        time = time or compile_schedule(schedule).next_after(after)
+        if time is not None:
+            found.append(NextFire(cursor.trigger_id, time))
+    return sorted(found, key=lambda fire: fire.time)
