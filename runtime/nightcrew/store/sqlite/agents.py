@@ -1,0 +1,116 @@
+"""The table of agents, with what belongs to one: its memory and its source."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from nightcrew.domain.agent import Agent, AgentSource, AgentState
+from nightcrew.domain.errors import AlreadyExists
+from nightcrew.store.sqlite.agent_rows import COLUMNS, NAMES, agent_of, agent_row
+from nightcrew.store.sqlite.labels import selected
+
+# ruff: noqa: S608 - the SQL is put together from constants of this room only
+
+_GET: Final = f"SELECT {COLUMNS} FROM agents WHERE id = ?"
+_INSERT: Final = f"INSERT INTO agents ({COLUMNS}) VALUES ({', '.join('?' * len(NAMES))})"
+_SAVE: Final = (
+    f"UPDATE agents SET ({COLUMNS}) = ({', '.join('?' * len(NAMES))}) WHERE id = ? AND revision = ?"
+)
+_SET_FAILURES: Final = "UPDATE agents SET consecutive_failures = ? WHERE id = ?"
+_SOURCES: Final = "SELECT agent_id, path, digest, deleted FROM agent_sources"
+# Children first: there are no foreign keys (migrations/0001_first.sql says why).
+_CHILDREN: Final = (
+    "DELETE FROM logs WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
+    "DELETE FROM executions WHERE agent_id = ?",
+    "DELETE FROM fires WHERE agent_id = ?",
+    "DELETE FROM schedule_cursors WHERE agent_id = ?",
+    "DELETE FROM agent_memory WHERE agent_id = ?",
+)
+
+
+class Agents:
+    """Agents, within a transaction."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.cursor().execute
+
+    def get(self, agent_id: str) -> Agent | None:
+        """The agent, or None."""
+        row = self._execute(_GET, (agent_id,)).fetchone()
+        return None if row is None else agent_of(row)
+
+    def insert(self, agent: Agent) -> None:
+        """Adds an agent; raises AlreadyExists if its id is taken."""
+        try:
+            self._execute(_INSERT, agent_row(agent))
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorname != "SQLITE_CONSTRAINT_UNIQUE":
+                raise
+            raise AlreadyExists("agent", agent.id) from error
+
+    def save(self, agent: Agent, *, revision: int) -> bool:
+        """Writes all fields of an agent whose revision in the store is still `revision`; False if it is not."""
+        return self._execute(_SAVE, (*agent_row(agent), agent.id, revision)).rowcount == 1
+
+    def set_failures(self, agent_id: str, count: int) -> None:
+        """Writes the count of consecutive failures; no revision changes."""
+        self._execute(_SET_FAILURES, (count, agent_id))
+
+    def delete(self, agent_id: str) -> bool:
+        """Deletes the agent with its executions, logs, ledger, cursors and memory. Events stay."""
+        if self._execute("DELETE FROM agents WHERE id = ?", (agent_id,)).rowcount == 0:
+            return False
+        for sql in _CHILDREN:
+            self._execute(sql, (agent_id,))
+        return True
+
+    def ids(
+        self, *, states: Sequence[AgentState] = (), selector: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """The ids, sorted, of agents in one of the states (none given: any) whose labels hold the selector."""
+        conditions, values = selected("labels", selector or {})
+        if states:
+            conditions.append(f"state IN ({', '.join('?' * len(states))})")
+            values += [str(state) for state in states]
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        rows = self._execute(f"SELECT id FROM agents{where} ORDER BY id", values).fetchall()
+        return [agent_id for (agent_id,) in rows]
+
+    def memory(self, agent_id: str) -> str | None:
+        """The JSON text of `ctx.state`, or None if nothing was saved."""
+        row = self._execute("SELECT memory FROM agent_memory WHERE agent_id = ?", (agent_id,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_memory(self, agent_id: str, memory: str) -> None:
+        """Saves `ctx.state`."""
+        self._execute(
+            "INSERT INTO agent_memory (agent_id, memory) VALUES (?, ?)"
+            " ON CONFLICT (agent_id) DO UPDATE SET memory = excluded.memory",
+            (agent_id, memory),
+        )
+
+    def source(self, agent_id: str) -> AgentSource | None:
+        """Which file it came from (kept also after a deletion by hand)."""
+        row = self._execute(f"{_SOURCES} WHERE agent_id = ?", (agent_id,)).fetchone()
+        return None if row is None else _source_of(*row)
+
+    def set_source(self, source: AgentSource) -> None:
+        """Adds or replaces the source of an agent."""
+        self._execute(
+            "INSERT OR REPLACE INTO agent_sources (agent_id, path, digest, deleted) VALUES (?, ?, ?, ?)",
+            (source.agent_id, source.path, source.digest, int(source.deleted)),
+        )
+
+    def drop_source(self, agent_id: str) -> None:
+        """Forgets the source of an agent."""
+        self._execute("DELETE FROM agent_sources WHERE agent_id = ?", (agent_id,))
+
+    def sources(self) -> list[AgentSource]:
+        """Every known source."""
+        return [_source_of(*row) for row in self._execute(f"{_SOURCES} ORDER BY agent_id").fetchall()]
+
+
+def _source_of(agent_id: str, path: str, digest: str, deleted: int) -> AgentSource:
+    return AgentSource(agent_id=agent_id, path=path, digest=digest, deleted=deleted == 1)

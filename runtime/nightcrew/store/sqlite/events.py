@@ -1,0 +1,68 @@
+"""The table of events: the spine, appended to and read in the order of its sequence."""
+
+import sqlite3
+from typing import Any, Final
+
+from nightcrew.domain.durations import from_micros, to_micros
+from nightcrew.domain.event import Event, NewEvent
+from nightcrew.domain.values import decode, encode
+
+COLUMNS: Final = (
+    "sequence, id, source, type, subject, time, agent_id, execution_id, cause_sequence, actor,"
+    " extensions, data"
+)
+_APPEND: Final = (
+    "INSERT INTO events (id, source, type, subject, time, agent_id, execution_id, cause_sequence, actor,"
+    " extensions, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class Events:
+    """The event log, within a transaction."""
+
+    __slots__ = ("_cursor", "_execute")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._cursor = connection.cursor()
+        self._execute = self._cursor.execute
+
+    def append(self, event: NewEvent) -> int:
+        """Adds an event and returns its sequence."""
+        self._execute(
+            _APPEND,
+            (
+                event.id,
+                event.source,
+                event.type,
+                event.subject,
+                to_micros(event.time),
+                event.agent_id,
+                event.execution_id,
+                event.cause_sequence,
+                event.actor,
+                encode(dict(event.extensions)) if event.extensions else "{}",
+                event.data,
+            ),
+        )
+        sequence = self._cursor.lastrowid
+        if sequence is None:
+            raise AssertionError("an INSERT has a row id")
+        return sequence
+
+
+def event_of(row: tuple[Any, ...]) -> Event:
+    """The event of a row that was selected by `COLUMNS`; one of the runtime's own has its sequence as its id."""
+    return Event(
+        sequence=row[0],
+        id=row[1] or str(row[0]),
+        source=row[2],
+        type=row[3],
+        subject=row[4],
+        time=from_micros(row[5]),
+        agent_id=row[6],
+        execution_id=row[7],
+        cause_sequence=row[8],
+        actor=row[9],
+        extensions={} if row[10] == "{}" else decode(row[10]),
+        data=row[11],
+    )

@@ -1,0 +1,147 @@
+"""An execution as a row: its columns, and the way in and out of them."""
+
+from typing import Any, Final
+
+from nightcrew.domain.durations import from_micros, to_micros
+from nightcrew.domain.execution import (
+    Execution,
+    ExecutionError,
+    ExecutionState,
+    TriggerKind,
+    TriggerRef,
+)
+from nightcrew.domain.values import decode, encode
+
+Row = tuple[Any, ...]
+
+COLUMNS: Final = (
+    "seq, id, agent_id, agent_generation, state, trigger_kind, trigger_id, nominal_time, event_id,"
+    " cause_execution_id, create_time, attempt, lease, started, keep_attempt, priority, interruptions, unclean,"
+    " cancel_requested, cancel_reason, next_attempt_time, deadline, start_time, end_time, error_type,"
+    " error_message, error_traceback, error_retryable, labels, input, result"
+)
+WIDTH: Final = COLUMNS.count(",") + 1
+INSERT: Final = f"INSERT INTO executions ({COLUMNS}) VALUES (NULL, {', '.join('?' * (WIDTH - 1))})"  # noqa: S608 - constants
+
+# A dictionary look-up costs a tenth of the enum's constructor.
+_STATES: Final = {str(one): one for one in ExecutionState}
+_KINDS: Final = {str(one): one for one in TriggerKind}
+
+ErrorRow = tuple[str | None, str | None, str | None, int | None]
+_NO_ERROR: Final[ErrorRow] = (None, None, None, None)
+
+
+def error_row(error: ExecutionError | None) -> ErrorRow:
+    """The four columns of an error."""
+    if error is None:
+        return _NO_ERROR
+    return (error.type, error.message, error.traceback, int(error.retryable))
+
+
+def execution_row(execution: Execution) -> Row:
+    """The columns of a new execution, from `id` on."""
+    one, trigger = execution, execution.trigger
+    moment = trigger.nominal_time
+    return (
+        one.id,
+        one.agent_id,
+        one.agent_generation,
+        str(one.state),
+        str(trigger.kind),
+        trigger.trigger_id,
+        None if moment is None else to_micros(moment),
+        trigger.event_id,
+        trigger.cause_execution_id,
+        to_micros(one.create_time),
+        one.attempt,
+        one.lease,
+        int(one.started),
+        0,
+        one.priority,
+        one.interruptions,
+        one.unclean,
+        int(one.cancel_requested),
+        one.cancel_reason,
+        None if one.next_attempt_time is None else to_micros(one.next_attempt_time),
+        None if one.deadline is None else to_micros(one.deadline),
+        None if one.start_time is None else to_micros(one.start_time),
+        None if one.end_time is None else to_micros(one.end_time),
+        *error_row(one.error),
+        encode(dict(one.labels)) if one.labels else "{}",
+        one.input,
+        one.result,
+    )
+
+
+def execution_of(row: Row) -> Execution:
+    """The execution of a row that was selected by `COLUMNS`."""
+    (
+        _,
+        execution_id,
+        agent_id,
+        agent_generation,
+        state,
+        trigger_kind,
+        trigger_id,
+        nominal_time,
+        event_id,
+        cause_execution_id,
+        create_time,
+        attempt,
+        lease,
+        started,
+        _,
+        priority,
+        interruptions,
+        unclean,
+        cancel_requested,
+        cancel_reason,
+        next_attempt_time,
+        deadline,
+        start_time,
+        end_time,
+        error_type,
+        error_message,
+        error_traceback,
+        error_retryable,
+        labels,
+        given,
+        result,
+    ) = row
+    return Execution(
+        id=execution_id,
+        agent_id=agent_id,
+        agent_generation=agent_generation,
+        state=_STATES[state],
+        trigger=TriggerRef(
+            kind=_KINDS[trigger_kind],
+            trigger_id=trigger_id,
+            nominal_time=None if nominal_time is None else from_micros(nominal_time),
+            event_id=event_id,
+            cause_execution_id=cause_execution_id,
+        ),
+        create_time=from_micros(create_time),
+        input=given,
+        attempt=attempt,
+        lease=lease,
+        started=started == 1,
+        priority=priority,
+        labels={} if labels == "{}" else decode(labels),
+        result=result,
+        error=None
+        if error_type is None
+        else ExecutionError(
+            type=error_type,
+            message=error_message,
+            traceback=error_traceback,
+            retryable=error_retryable == 1,
+        ),
+        next_attempt_time=None if next_attempt_time is None else from_micros(next_attempt_time),
+        deadline=None if deadline is None else from_micros(deadline),
+        interruptions=interruptions,
+        unclean=unclean,
+        cancel_requested=cancel_requested == 1,
+        cancel_reason=cancel_reason,
+        start_time=None if start_time is None else from_micros(start_time),
+        end_time=None if end_time is None else from_micros(end_time),
+    )

@@ -1,0 +1,42 @@
+"""Makes the data folder and the store's file, for their owner's eyes only."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from nightcrew.domain.errors import StoreError
+
+FILE_NAME: Final = "nightcrew.db"
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder (mode 0700) if it is missing, and takes others' rights away if they have any.
+
+    Raises:
+        StoreError: It can't be made or is no folder.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise StoreError(
+            f"the data folder {folder} can't be used: {error.strerror}; give another with --data",
+            metadata={"cause": "cannot_open"},
+        ) from error
+
+
+def make_file(path: Path) -> None:
+    """Makes the store's file (mode 0600) if it is missing; SQLite gives its log and index the same mode.
+
+    Raises:
+        StoreError: It can't be made.
+    """
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as error:
+        raise StoreError(
+            f"the store's file {path} can't be used: {error.strerror}", metadata={"cause": "cannot_open"}
+        ) from error

@@ -1,0 +1,130 @@
+"""Brings the file's schema up to this version: numbered SQL files, each applied once, in a transaction."""
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import aiosqlite
+
+from nightcrew.domain.durations import to_micros
+from nightcrew.domain.errors import StoreError
+from nightcrew.store.sqlite.connection import BUSY_SECONDS, address
+from nightcrew.store.sqlite.faults import translated
+
+INCARNATION: Final = "incarnation"
+_NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
+_LEDGER: Final = (
+    "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+    " checksum TEXT NOT NULL, time INTEGER NOT NULL) STRICT"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """What tells that a file that was applied has not been edited since."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def shipped() -> list[Migration]:
+    """The migrations of this version, in order."""
+    folder = resources.files("nightcrew.store.sqlite") / "migrations"
+    found = [
+        Migration(int(match[1]), one.name, one.read_text("utf-8"))
+        for one in folder.iterdir()
+        if (match := _NAME.fullmatch(one.name))
+    ]
+    return sorted(found, key=lambda one: one.number)
+
+
+async def migrate(path: Path, migrations: Sequence[Migration], *, now: datetime, identity: str) -> str:
+    """Applies what the file has not had yet.
+
+    Args:
+        path: The store's file, which exists; an empty one is a new store.
+        migrations: All that this version knows, in order.
+        now: Written beside what is applied.
+        identity: A fresh random id: the incarnation, if the file has none yet.
+
+    Returns:
+        The file's incarnation.
+
+    Raises:
+        StoreError: The file is another's, is from a newer version, or its history differs from ours.
+    """
+    try:
+        async with aiosqlite.connect(
+            address(path, "rw"), timeout=BUSY_SECONDS, isolation_level=None, uri=True
+        ) as connection:
+            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
+            await connection.execute_fetchall("PRAGMA synchronous = FULL")
+            done = await _applied(connection, path)
+            _check(path, migrations, done)
+            for migration in migrations:
+                if migration.number not in done:
+                    await _apply(connection, migration, now)
+            return await _incarnation(connection, identity)
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+
+
+async def _applied(connection: aiosqlite.Connection, path: Path) -> dict[int, tuple[str, str]]:
+    tables = {name for (name,) in await connection.execute_fetchall("SELECT name FROM sqlite_schema")}
+    if tables and "migrations" not in tables:
+        raise StoreError(
+            f"{path} is an SQLite file, but not Nightcrew's: move it away, or give another folder with --data",
+            metadata={"cause": "foreign_file"},
+        )
+    await connection.execute_fetchall(_LEDGER)
+    rows = await connection.execute_fetchall("SELECT number, name, checksum FROM migrations")
+    return {number: (name, checksum) for number, name, checksum in rows}
+
+
+def _check(path: Path, migrations: Sequence[Migration], done: dict[int, tuple[str, str]]) -> None:
+    known = {one.number: one for one in migrations}
+    for number, (name, checksum) in sorted(done.items()):
+        if number not in known:
+            raise StoreError(
+                f"{path} was written by a newer version of Nightcrew (it has the migration {name}, the last one"
+                f" known here is {max(known, default=0):04d}): run that version or a later one",
+                metadata={"cause": "newer_version"},
+            )
+        if known[number].checksum != checksum:
+            raise StoreError(
+                f"{path} was migrated by another {name} than this version's (its checksum differs): run the"
+                " version that wrote it; a migration never changes once it is released",
+                metadata={"cause": "migration_changed"},
+            )
+
+
+async def _apply(connection: aiosqlite.Connection, migration: Migration, now: datetime) -> None:
+    # executescript commits what is open before it begins, so the transaction is a part of the script.
+    entry = f"{migration.number}, '{migration.name}', '{migration.checksum}', {to_micros(now)}"
+    script = f"BEGIN IMMEDIATE;\n{migration.sql}\n;INSERT INTO migrations VALUES ({entry});\nCOMMIT;"  # noqa: S608 - ours
+    try:
+        await connection.executescript(script)
+    except sqlite3.Error:
+        if connection.in_transaction:
+            await connection.execute_fetchall("ROLLBACK")
+        raise
+
+
+async def _incarnation(connection: aiosqlite.Connection, identity: str) -> str:
+    await connection.execute_fetchall(
+        "INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", (INCARNATION, identity)
+    )
+    ((found,),) = await connection.execute_fetchall("SELECT value FROM meta WHERE key = ?", (INCARNATION,))
+    return str(found)

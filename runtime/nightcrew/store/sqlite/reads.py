@@ -1,0 +1,169 @@
+"""Reads beside the writer: each is one SELECT on a reader's connection, decoded on the event loop."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.durations import from_micros
+from nightcrew.domain.event import Event
+from nightcrew.domain.execution import Execution, ExecutionState
+from nightcrew.domain.fire import Fire, ScheduleCursor
+from nightcrew.domain.log import LogEntry
+from nightcrew.domain.page import ListQuery, Page
+from nightcrew.domain.values import encode
+from nightcrew.ports.store import AgentFigures, LastExecution, StoreFigures
+from nightcrew.store.sqlite import agent_rows, events, execution_rows, fires, logs
+from nightcrew.store.sqlite.agent_rows import agent_of
+from nightcrew.store.sqlite.execution_rows import execution_of
+from nightcrew.store.sqlite.pages import page_select
+from nightcrew.store.sqlite.pool import ReaderPool
+from nightcrew.store.sqlite.resources import AGENTS, EXECUTIONS, FIRES, Resource
+
+# ruff: noqa: S608 - the SQL is put together from constants of this room only
+
+_START_BATCH: Final = 500
+_AGENT: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id = ?"
+_AGENTS: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id IN (SELECT value FROM json_each(?))"
+_EXECUTION: Final = f"SELECT {execution_rows.COLUMNS} FROM executions WHERE id = ?"
+_EVENTS: Final = f"SELECT {events.COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"
+_BOUNDS: Final = (
+    "SELECT (SELECT min(sequence) FROM events), (SELECT seq FROM sqlite_sequence WHERE name = 'events')"
+)
+_LOGS: Final = (
+    f"SELECT {logs.COLUMNS} FROM logs WHERE execution = (SELECT seq FROM executions WHERE id = ?)"
+    " AND sequence > ? ORDER BY sequence LIMIT ?"
+)
+_OPEN: Final = "FROM executions INDEXED BY executions_open WHERE end_time IS NULL"
+_FIGURES: Final = f"""
+    SELECT a.id,
+        (SELECT count(*) {_OPEN} AND agent_id = a.id
+            AND state IN ('STATE_RUNNING', 'STATE_WAITING', 'STATE_RETRYING')),
+        (SELECT count(*) {_OPEN} AND agent_id = a.id AND state = 'STATE_QUEUED' AND started = 1),
+        (SELECT count(*) {_OPEN} AND agent_id = a.id AND state = 'STATE_QUEUED' AND started = 0),
+        e.id, e.state, e.end_time
+    FROM agents AS a LEFT JOIN executions AS e ON e.seq = (
+        SELECT seq FROM executions INDEXED BY executions_ended
+        WHERE end_time IS NOT NULL AND agent_id = a.id ORDER BY end_time DESC, seq DESC LIMIT 1)
+    WHERE a.id IN (SELECT value FROM json_each(?))
+"""
+_STORE_FIGURES: Final = f"""
+    SELECT 'agents', state, count(*) FROM agents GROUP BY state
+    UNION ALL SELECT 'queued', '', count(*) {_OPEN} AND state = 'STATE_QUEUED' AND started = 0
+    UNION ALL SELECT 'running', '', count(*) {_OPEN} AND NOT (state = 'STATE_QUEUED' AND started = 0)
+    UNION ALL SELECT 'sequence', '', seq FROM sqlite_sequence WHERE name = 'events'
+"""
+_CURSORS: Final = (
+    f"SELECT {fires.CURSOR_COLUMNS} FROM schedule_cursors"
+    " WHERE agent_id IN (SELECT value FROM json_each(?)) ORDER BY agent_id, trigger_id"
+)
+_ACTIVE: Final = f"""
+    SELECT {", ".join(f"a.{name}" for name in agent_rows.NAMES)},
+        {", ".join(f"c.{name}" for name in fires.CURSOR_COLUMNS.split(", "))}
+    FROM (
+        SELECT * FROM agents WHERE state = 'STATE_ACTIVE' AND id > ?
+            AND EXISTS (SELECT 1 FROM schedule_cursors WHERE agent_id = agents.id)
+        ORDER BY id LIMIT ?
+    ) AS a JOIN schedule_cursors AS c ON c.agent_id = a.id
+    ORDER BY a.id, c.trigger_id
+"""
+
+
+class SqliteReads:
+    """Implements ports.store.Reads."""
+
+    def __init__(self, pool: ReaderPool) -> None:
+        self._pool = pool
+
+    async def agent(self, agent_id: str) -> Agent | None:
+        """The agent, or None."""
+        rows = await self._pool.fetch(_AGENT, (agent_id,))
+        return agent_of(rows[0]) if rows else None
+
+    async def agents(self, query: ListQuery) -> Page[Agent]:
+        """A page of agents."""
+        rows, token = await self._page(AGENTS, query)
+        return Page([agent_of(row) for row in rows], token)
+
+    async def agents_by_id(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
+        """Those of the given agents that exist."""
+        rows = await self._pool.fetch(_AGENTS, (encode(list(agent_ids)),))
+        return {agent.id: agent for agent in map(agent_of, rows)}
+
+    async def execution(self, execution_id: str) -> Execution | None:
+        """The execution, or None."""
+        rows = await self._pool.fetch(_EXECUTION, (execution_id,))
+        return execution_of(rows[0]) if rows else None
+
+    async def executions(self, query: ListQuery) -> Page[Execution]:
+        """A page of executions."""
+        rows, token = await self._page(EXECUTIONS, query)
+        return Page([execution_of(row) for row in rows], token)
+
+    async def fires(self, query: ListQuery) -> Page[Fire]:
+        """A page of the ledger."""
+        rows, token = await self._page(FIRES, query)
+        return Page([fires.fire_of(row) for row in rows], token)
+
+    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+        """Events with a greater sequence, in order."""
+        return [events.event_of(row) for row in await self._pool.fetch(_EVENTS, (sequence, limit))]
+
+    async def event_bounds(self) -> tuple[int, int]:
+        """(oldest sequence kept, newest sequence ever given); (newest + 1, newest) when none is kept."""
+        ((oldest, newest),) = await self._pool.fetch(_BOUNDS)
+        newest = newest or 0
+        return (newest + 1 if oldest is None else oldest), newest
+
+    async def logs_after(self, execution_id: str, sequence: int, *, limit: int) -> list[LogEntry]:
+        """An execution's entries with a greater sequence, in order."""
+        rows = await self._pool.fetch(_LOGS, (execution_id, sequence, limit))
+        return [logs.log_of(execution_id, row) for row in rows]
+
+    async def figures(self, agent_ids: Sequence[str]) -> dict[str, AgentFigures]:
+        """What the statuses of these agents count; agents that do not exist are left out."""
+        rows = await self._pool.fetch(_FIGURES, (encode(list(agent_ids)),))
+        return {
+            agent_id: AgentFigures(running=active + requeued, queued=queued, last_execution=_last(*last))
+            for agent_id, active, requeued, queued, *last in rows
+        }
+
+    async def store_figures(self) -> StoreFigures:
+        """What GetRuntime counts; `running` are those that hold a place, `queued` those that wait for one."""
+        rows = await self._pool.fetch(_STORE_FIGURES)
+        counts = {what: count for what, _, count in rows if what != "agents"}
+        agents = {AgentState(state): count for what, state, count in rows if what == "agents"}
+        return StoreFigures(
+            agent_counts={state: agents.get(state, 0) for state in AgentState},
+            running=counts["running"],
+            queued=counts["queued"],
+            sequence=counts.get("sequence", 0),
+        )
+
+    async def cursors(self, agent_ids: Sequence[str]) -> dict[str, list[ScheduleCursor]]:
+        """The schedule cursors of these agents; every one of them has an entry."""
+        found: dict[str, list[ScheduleCursor]] = {agent_id: [] for agent_id in agent_ids}
+        for row in await self._pool.fetch(_CURSORS, (encode(list(found)),)):
+            found[row[0]].append(fires.cursor_of(row))
+        return found
+
+    async def active_cursors(self) -> AsyncIterator[Sequence[tuple[Agent, Sequence[ScheduleCursor]]]]:
+        """Every ACTIVE agent that has schedule cursors, with them, in batches: what a start plans."""
+        after, width = "", len(agent_rows.NAMES)
+        while rows := await self._pool.fetch(_ACTIVE, (after, _START_BATCH)):
+            batch: list[tuple[Agent, list[ScheduleCursor]]] = []
+            for row in rows:
+                if row[0] != after:
+                    after = row[0]
+                    batch.append((agent_of(row[:width]), []))
+                batch[-1][1].append(fires.cursor_of(row[width:]))
+            yield batch
+
+    async def _page(self, resource: Resource, query: ListQuery) -> tuple[list[tuple[Any, ...]], str]:
+        select = page_select(resource, query)
+        return select.split(await self._pool.fetch(select.sql, select.values))
+
+
+def _last(execution_id: str | None, state: str | None, end_time: int | None) -> LastExecution | None:
+    if execution_id is None or state is None or end_time is None:
+        return None
+    return LastExecution(id=execution_id, state=ExecutionState(state), end_time=from_micros(end_time))

@@ -1,0 +1,96 @@
+"""The store on one SQLite file: lock, migrations, the writer and the readers, opened and closed in order."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from nightcrew.domain.errors import StoreError
+from nightcrew.ports.clock import Clock, Ids
+from nightcrew.ports.store import Transaction
+from nightcrew.store.sqlite.folder import FILE_NAME, make_file, make_folder
+from nightcrew.store.sqlite.lock import FolderLock
+from nightcrew.store.sqlite.migrate import migrate, shipped
+from nightcrew.store.sqlite.pool import ReaderPool
+from nightcrew.store.sqlite.reads import SqliteReads
+from nightcrew.store.sqlite.writer import Writer
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Implements ports.store.Store on `<folder>/nightcrew.db`; can be opened again after it was closed.
+
+    Args:
+        folder: The data folder; made if it is missing.
+        clock: Dates the migrations.
+        ids: Gives a new file its incarnation.
+    """
+
+    def __init__(self, folder: Path, *, clock: Clock, ids: Ids) -> None:
+        self._folder = folder
+        self._path = folder / FILE_NAME
+        self._clock = clock
+        self._ids = ids
+        self._lock = FolderLock(folder)
+        self._writer = Writer(self._path)
+        self._pool = ReaderPool(self._path)
+        self._reads = SqliteReads(self._pool)
+        self._incarnation = ""
+        self._open = False
+
+    @property
+    def incarnation(self) -> str:
+        """New whenever sequences may have been used by another history; known once the store is open."""
+        return self._incarnation
+
+    @property
+    def location(self) -> str:
+        """What GetRuntime shows, such as `sqlite:.nightcrew/nightcrew.db`."""
+        return f"sqlite:{self._path}"
+
+    @property
+    def reads(self) -> SqliteReads:
+        """Reads beside the writer."""
+        return self._reads
+
+    @property
+    def commits(self) -> int:
+        """How many COMMITs there were: many callers' units share one."""
+        return self._writer.commits
+
+    async def write(self, unit: Callable[[Transaction], T]) -> T:
+        """Runs a unit of work and returns what it returned, after its commit (ports.store.Store)."""
+        return await self._writer.submit(unit)
+
+    async def open(self) -> None:
+        """Opens the file, migrates it, takes the lock; raises StoreError with what to do if it can't."""
+        if self._open:
+            raise StoreError("the store is open already", metadata={"cause": "open"})
+        make_folder(self._folder)
+        self._lock.take()
+        try:
+            make_file(self._path)
+            self._incarnation = await migrate(
+                self._path, shipped(), now=self._clock.now(), identity=self._ids.uuid7()
+            )
+            await self._writer.start()
+            await self._pool.open()
+        except BaseException:
+            await self._shut()
+            raise
+        self._open = True
+
+    async def close(self) -> None:
+        """Commits what is under way, refuses what comes after, closes the file; again, it does nothing."""
+        if self._open:
+            self._open = False
+            await self._shut()
+
+    async def _shut(self) -> None:
+        # The writer goes last of the connections: the last one folds the log into the file.
+        try:
+            await self._writer.drain()
+            await self._pool.close()
+            await self._writer.stop()
+        finally:
+            self._lock.release()

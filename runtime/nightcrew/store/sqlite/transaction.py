@@ -1,0 +1,34 @@
+"""One unit of work's view of the store: the tables, each on the writer's connection."""
+
+import sqlite3
+
+from nightcrew.store.sqlite.agents import Agents
+from nightcrew.store.sqlite.events import Events
+from nightcrew.store.sqlite.executions import Executions
+from nightcrew.store.sqlite.fires import Fires
+from nightcrew.store.sqlite.logs import Logs
+from nightcrew.store.sqlite.requests import Requests
+
+
+class SqliteTransaction:
+    """Implements ports.store.Transaction; one serves all units, since they run one after another."""
+
+    __slots__ = ("_execute", "agents", "events", "executions", "fires", "logs", "requests")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.cursor().execute
+        self.agents = Agents(connection)
+        self.executions = Executions(connection)
+        self.events = Events(connection)
+        self.logs = Logs(connection)
+        self.fires = Fires(connection)
+        self.requests = Requests(connection)
+
+    def meta(self, key: str) -> str | None:
+        """A fact about the store itself."""
+        row = self._execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keeps a fact about the store itself."""
+        self._execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
