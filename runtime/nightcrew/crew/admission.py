@@ -11,8 +11,8 @@ from nightcrew.crew.facts import execution_fact
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.errors import FailedPrecondition, ResourceExhausted
 from nightcrew.domain.execution import Execution, ExecutionState, TriggerRef
-from nightcrew.domain.overlap import decide, effective_overlap
-from nightcrew.domain.policies import max_backlog, max_concurrency
+from nightcrew.domain.overlap import decide, effective_concurrency, effective_overlap
+from nightcrew.domain.policies import max_backlog
 from nightcrew.domain.spec.policy import OverlapPolicy
 from nightcrew.domain.values import checked, merged
 from nightcrew.ports.store import Transaction
@@ -72,12 +72,23 @@ def admit_one(tx: Transaction, after: After, agent: Agent, work: Work, *, now: d
     )
 
 
-def admit(tx: Transaction, after: After, agent: Agent, works: Sequence[Work], *, now: datetime) -> Admission:
-    """Decides overlap for works of one trigger that are due together, and writes those that are let in."""
-    policy = _policy(agent, works[0].trigger)
+def admit(
+    tx: Transaction,
+    after: After,
+    agent: Agent,
+    works: Sequence[Work],
+    *,
+    now: datetime,
+    overlap: OverlapPolicy = OverlapPolicy.UNSPECIFIED,
+) -> Admission:
+    """Decides overlap for works of one trigger that are due together, and writes those that are let in.
+
+    `overlap`, where it is said, stands before the trigger's and the agent's own (catch-up, backfill).
+    """
+    policy = overlap if overlap is not OverlapPolicy.UNSPECIFIED else _policy(agent, works[0].trigger)
     spec = agent.spec.execution
     backlog = max_backlog(spec)
-    bound = max_concurrency(spec)
+    bound = effective_concurrency(spec.max_concurrency, policy)
     if policy in _COUNTED and (not backlog or bound == 0):
         return _insert_all(tx, after, agent, works, now=now)
     cap = backlog + 1 if policy in _COUNTED else 0
@@ -105,7 +116,7 @@ def _decide(
     decision = decide(
         policy,
         running=places,
-        max_concurrency=max_concurrency(spec),
+        max_concurrency=effective_concurrency(spec.max_concurrency, policy),
         max_backlog=max_backlog(spec),
         buffered=[*waiting] if names_matter else [f"waiting {n}" for n in range(queued)],
         due=[work.execution_id for work in works],

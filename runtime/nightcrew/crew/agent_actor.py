@@ -46,15 +46,17 @@ class AgentActor:
     Args:
         leave: Called, with no await before it, once the actor has nothing to do: from then on a tell makes
             a new one.
+        crashed: Called when it begins anew after a crash.
     """
 
     __slots__ = (
         "_agent_id",
         "_clock",
         "_commits",
+        "_crashed",
         "_executor",
         "_leave",
-        "_more",
+        "_lives",
         "_places",
         "_runs",
         "mailbox",
@@ -68,15 +70,18 @@ class AgentActor:
         executor: Executor,
         clock: Clock,
         leave: Callable[["AgentActor"], None],
+        crashed: Callable[[str], None],
     ) -> None:
         self._agent_id = agent_id
         self._commits = commits
         self._executor = executor
         self._clock = clock
         self._leave = leave
+        self._crashed = crashed
+        self._lives = 0
         self._runs: set[str] = set()
         self._places = 0
-        self.mailbox: Mailbox[Flag] = Mailbox(CAPACITY, coalesce=_same)
+        self.mailbox: Mailbox[Flag] = Mailbox(agent_id, CAPACITY, coalesce=_same)
 
     @property
     def agent_id(self) -> str:
@@ -85,6 +90,9 @@ class AgentActor:
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Claims, then serves its mailbox until there is nothing to do; begun anew after a crash, it claims first."""
+        if self._lives:
+            self._crashed(self._agent_id)
+        self._lives += 1
         ready()
         await self._claim()
         while not self._finished():

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import execution_fact
-from nightcrew.domain.execution import Execution, ExecutionState, TriggerKind
+from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, TriggerKind
 from nightcrew.domain.fire import Fire, FireOutcome
 from nightcrew.domain.lifecycle.execution import ExecutionEffect, ExecutionEvent, step
 from nightcrew.ports.store import Transaction
@@ -40,13 +40,15 @@ def end_idle(
     now: datetime,
     reason: str = "",
     actor: str = "",
+    error: ExecutionError | None = None,
 ) -> None:
     """Ends an execution that does not run; its buffered fire, if it never started, is dropped in the ledger."""
-    tx.executions.mark_cancel(execution.id, reason=reason)
-    if not tx.executions.end_idle(execution.id, state=state, now=now):
+    if state is ExecutionState.CANCELLED:
+        tx.executions.mark_cancel(execution.id, reason=reason)
+    if not tx.executions.end_idle(execution.id, state=state, now=now, error=error):
         return
     after.ended.append(execution.id)
-    after.append(tx, execution_fact(execution, state, now=now, reason=reason, actor=actor))
+    after.append(tx, execution_fact(execution, state, now=now, error=error, reason=reason, actor=actor))
     if not execution.started:
         resolve_fire(tx, execution, FireOutcome.BUFFER_DROPPED, now=now, reason=reason)
 

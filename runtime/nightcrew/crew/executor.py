@@ -5,8 +5,8 @@ transaction, which claims the agent's next run).
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -77,6 +77,7 @@ class Executor:
         self._group: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self.claiming = True
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Runs until it is cancelled; then every run under way is killed and its task awaited."""
@@ -92,6 +93,22 @@ class Executor:
     def running(self) -> int:
         """How many runs are under way."""
         return len(self._runs)
+
+    def owns(self, execution_id: str, lease: int) -> bool:
+        """Whether the run is under way here."""
+        run = self._runs.get(execution_id)
+        return run is not None and run.execution.lease == lease
+
+    def stop_claiming(self) -> None:
+        """Ends claim nothing in their place from now on (a drain)."""
+        self.claiming = False
+
+    def do(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Runs a piece of the crew's own work in the executor's task group."""
+        if self._group is None:
+            work.close()
+        else:
+            self._group.create_task(work, name=name)
 
     def start(self, claimed: Claimed, ended: Callable[[str, Claim], None]) -> None:
         """Starts a run; `ended(execution_id, claim)` is called when its end is on disk.
@@ -181,7 +198,7 @@ class Executor:
             now = self._clock.now()
 
             def unit(tx: Transaction, after: After) -> Claim:
-                return settle(tx, after, settled, now=now)  # noqa: B023 - called before the loop goes round
+                return settle(tx, after, settled, now=now, go_on=self.claiming)  # noqa: B023 - called before the loop goes round
 
             try:
                 return await self._commits.run(unit)

@@ -3,8 +3,10 @@
 from datetime import datetime
 
 from nightcrew.domain.agent import Agent
-from nightcrew.domain.event import EXECUTION_EVENTS, NewEvent, agent_source
+from nightcrew.domain.durations import format_instant
+from nightcrew.domain.event import EXECUTION_EVENTS, FIRE_MISSED, NewEvent, agent_source
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState
+from nightcrew.domain.schedule.catch_up import Passed
 from nightcrew.domain.values import encode
 
 RESULT_IN_EVENT = 64 * 1024
@@ -64,3 +66,21 @@ def _data(
     if result is not None and len(result) <= RESULT_IN_EVENT:
         text += f',"result":{result}'
     return text + "}"
+
+
+def missed_fact(agent_id: str, trigger_id: str, gone: Passed, *, now: datetime) -> NewEvent:
+    """Nominal times that catch-up passed over."""
+    data = {
+        "trigger_id": trigger_id,
+        "nominal_time": format_instant(gone.first),
+        "last_nominal_time": format_instant(gone.last),
+        "count": gone.count,
+    }
+    return NewEvent(
+        type=FIRE_MISSED,
+        source=agent_source(agent_id),
+        subject=trigger_id,
+        time=now,
+        data=encode(data),
+        agent_id=agent_id,
+    )

@@ -1,22 +1,17 @@
 """Policies with their defaults filled in: what an ExecutionPolicy means where a field was left out."""
 
-from nightcrew.domain.spec.policy import (
-    DEFAULT_CANCEL_GRACE,
-    DEFAULT_MAX_BACKLOG,
-    DEFAULT_MAX_CONCURRENCY,
-    ExecutionPolicy,
-    OverlapPolicy,
-    RetryPolicy,
-)
+from typing import Final
 
-_NO_RETRY = RetryPolicy()
+from nightcrew.domain.overlap import effective_concurrency
+from nightcrew.domain.retry import ResolvedRetry, resolve
+from nightcrew.domain.spec.policy import DEFAULT_CANCEL_GRACE, DEFAULT_MAX_BACKLOG, ExecutionPolicy
+
+NO_RETRY: Final = ResolvedRetry()
 
 
 def max_concurrency(policy: ExecutionPolicy) -> int:
-    """How many runs at once; 0 is no bound. ALLOW with nothing said has none (semantics.md, Overlap)."""
-    if policy.max_concurrency is not None:
-        return policy.max_concurrency
-    return 0 if policy.overlap is OverlapPolicy.ALLOW else DEFAULT_MAX_CONCURRENCY
+    """How many runs the agent may have at once; 0 is no bound."""
+    return effective_concurrency(policy.max_concurrency, policy.overlap)
 
 
 def max_backlog(policy: ExecutionPolicy) -> int:
@@ -29,6 +24,6 @@ def cancel_grace(policy: ExecutionPolicy) -> float:
     return (DEFAULT_CANCEL_GRACE if policy.cancel_grace is None else policy.cancel_grace).total_seconds()
 
 
-def retry_policy(policy: ExecutionPolicy) -> RetryPolicy:
+def retry_policy(policy: ExecutionPolicy) -> ResolvedRetry:
     """The retry policy; without one there is one attempt."""
-    return policy.retry or _NO_RETRY
+    return NO_RETRY if policy.retry is None else resolve(policy.retry)

@@ -11,8 +11,7 @@ from typing import Final
 
 from nightcrew.domain.execution import Execution, ExecutionError
 from nightcrew.domain.lifecycle.execution import CRASH_LOOP_LIMIT, ExecutionEvent
-from nightcrew.domain.retry import backoff, may_retry
-from nightcrew.domain.spec.policy import RetryPolicy
+from nightcrew.domain.retry import ResolvedRetry, backoff, may_retry
 
 
 class End(Enum):
@@ -67,7 +66,7 @@ def decide(
     asked: Asked,
     *,
     error: ExecutionError | None,
-    policy: RetryPolicy,
+    policy: ResolvedRetry,
     now: datetime,
     random: float,
 ) -> Verdict:
@@ -136,7 +135,7 @@ def _again(
     error: ExecutionError,
     last: ExecutionEvent,
     *,
-    policy: RetryPolicy,
+    policy: ResolvedRetry,
     now: datetime,
     random: float,
     end: End,

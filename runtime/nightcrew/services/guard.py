@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nightcrew.domain.schedule.compiled import compile_schedule
-
 from nightcrew.crew.registry import Registry
 from nightcrew.domain.errors import FieldViolation, InvalidArgument, Unavailable
 from nightcrew.domain.restart import resolve as resolve_restart
 from nightcrew.domain.retry import resolve as resolve_retry
+from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.spec.agent import AgentSpec, Manifest
 from nightcrew.domain.spec.program import Program
 from nightcrew.domain.spec.trigger import Trigger

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from nightcrew.domain.schedule.compiled import compile_schedule
-
 from nightcrew.domain.errors import FailedPrecondition, InvalidArgument, NotFound
 from nightcrew.domain.fire import Fire
 from nightcrew.domain.page import ListQuery, Page
+from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.spec.trigger import Schedule
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Reads

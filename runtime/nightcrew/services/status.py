@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nightcrew.domain.schedule.compiled import compile_schedule
-
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import NotFound
 from nightcrew.domain.fire import ScheduleCursor
+from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.ports.store import AgentFigures, LastExecution, Reads
 from nightcrew.services.cursors import schedules_of
 

@@ -87,11 +87,12 @@ class Token:
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             incarnation, sequence, log_sequence = json.loads(raw)
-            if not (isinstance(incarnation, str) and sequence >= 0 and log_sequence >= 0):
-                raise ValueError(text)
-            return cls(incarnation, int(sequence), int(log_sequence))
+            token = cls(str(incarnation), int(sequence), int(log_sequence))
         except (ValueError, TypeError, binascii.Error) as error:
             raise InvalidArgument.of("resume_token", "is not a token that a watch has given") from error
+        if min(token.sequence, token.log_sequence) < 0:
+            raise InvalidArgument.of("resume_token", "is not a token that a watch has given")
+        return token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

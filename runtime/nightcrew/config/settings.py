@@ -1,0 +1,98 @@
+"""Settings of `nightcrew up`: flags over NIGHTCREW_* variables over nightcrew.toml over defaults."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from nightcrew.domain.errors import FieldViolation, InvalidArgument
+
+FILE: Final = "nightcrew.toml"
+
+
+class LogFormat(StrEnum):
+    """How the runtime's own log looks."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Settings(BaseSettings):
+    """Everything that `nightcrew up` can be told.
+
+    Attributes:
+        data: The folder of the SQLite file; made 0700.
+        grpc: HOST:PORT of the gRPC service; port 0 picks a free one.
+        http: HOST:PORT of the HTTP service, or `off` (which it is until it is built).
+        drain: Seconds that running work gets at SIGTERM.
+        workers: POOL workers for Python programs; 0 is one a core.
+        flow_workers: POOL workers for flows; 0 is one a core.
+        worker_memory: Bytes of memory a worker may hold before it is ended.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NIGHTCREW_", toml_file=FILE, extra="forbid", frozen=True)
+
+    data: Path = Path(".nightcrew")
+    grpc: str = "127.0.0.1:7447"
+    http: str = "off"
+    log_format: LogFormat = LogFormat.CONSOLE
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    drain: float = Field(default=10.0, ge=0, le=86400)
+    workers: int = Field(default=0, ge=0, le=256)
+    flow_workers: int = Field(default=0, ge=0, le=256)
+    worker_memory: int = Field(default=2 * 1024**3, ge=64 * 1024**2)
+
+    @field_validator("grpc")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, separator, port = value.rpartition(":")
+        if not separator or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - TCP's highest port
+            raise ValueError(f"must be HOST:PORT such as 127.0.0.1:7447, not {value!r}")
+        if not is_loopback(host):
+            raise ValueError(
+                f"{host!r} is not a loopback address; Nightcrew has no login yet, so it listens on loopback only"
+            )
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags first, then the environment, then the file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**flags: Any) -> Settings:
+    """The settings with the flags that were given (None: not given).
+
+    Raises:
+        InvalidArgument: Names every setting that is wrong and what would be right.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        found = [
+            FieldViolation(".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise InvalidArgument(
+            "; ".join(f"{v.field}: {v.description}" for v in found), violations=found
+        ) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host names this machine alone."""
+    return host in {"localhost", "::1", "[::1]"} or host.startswith("127.")

@@ -1,0 +1,157 @@
+"""One schedule looked at in one transaction: what is due is admitted, the ledger and the cursor are written."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from nightcrew.crew.admission import Admission, Work, admit
+from nightcrew.crew.commits import After
+from nightcrew.crew.facts import missed_fact
+from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.execution import TriggerKind, TriggerRef
+from nightcrew.domain.fire import Fire, FireOutcome, ScheduleCursor
+from nightcrew.domain.schedule.catch_up import Due, Passed, passed, plan
+from nightcrew.domain.schedule.compile import compile_schedule
+from nightcrew.domain.schedule.plan import Plan
+from nightcrew.domain.spec.policy import OverlapPolicy
+from nightcrew.ports.store import Transaction
+
+
+def look(
+    tx: Transaction,
+    after: After,
+    agent_id: str,
+    trigger_id: str,
+    *,
+    now: datetime,
+    awake_since: datetime,
+    new_id: Callable[[], str],
+) -> datetime | None:
+    """Fires what is due of one schedule; returns when to look again, None if nothing will come.
+
+    Args:
+        tx: The transaction.
+        after: What must follow its commit.
+        agent_id: Whose schedule.
+        trigger_id: Which of them.
+        now: The wall clock.
+        awake_since: Since when the scheduler looks without a break: what was due before was missed.
+        new_id: Makes ids of executions.
+    """
+    agent = tx.agents.get(agent_id)
+    cursor = tx.fires.cursor(agent_id, trigger_id)
+    if agent is None or cursor is None or cursor.exhausted or agent.state is not AgentState.ACTIVE:
+        return None
+    trigger = agent.spec.trigger(trigger_id)
+    if trigger is None or trigger.schedule is None or trigger.disabled:
+        return None
+    compiled = compile_schedule(trigger.schedule)
+    position = _skip_inactive(tx, agent, compiled, cursor, now=now)
+    due = plan(
+        compiled,
+        position,
+        now,
+        awake_since=max(awake_since, agent.state_time),
+        agent_id=agent_id,
+        trigger_id=trigger_id,
+    )
+    if due.missed is not None:
+        _record_passed(tx, agent, trigger_id, due.missed, FireOutcome.MISSED_CATCH_UP, now=now)
+        after.append(tx, missed_fact(agent.id, trigger_id, due.missed, now=now))
+    fires = _fire(tx, after, agent, cursor, compiled, due, now=now, new_id=new_id)
+    spent = bool(compiled.max_fires) and fires >= compiled.max_fires
+    exhausted = spent or due.next_time is None
+    following = replace(
+        cursor,
+        cursor=due.cursor,
+        next_time=None if exhausted else due.next_time,
+        exhausted=exhausted,
+        fires=fires,
+    )
+    if following != cursor:
+        tx.fires.set_cursor(following)
+    return None if exhausted else due.wake
+
+
+def _fire(
+    tx: Transaction,
+    after: After,
+    agent: Agent,
+    cursor: ScheduleCursor,
+    compiled: Plan,
+    due: Due,
+    *,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> int:
+    """Admits what is due; returns how many fires have been given an execution so far."""
+    fires = cursor.fires
+    for times, overlap in ((due.caught_up, due.overlap), (due.on_time, None)):
+        room = compiled.max_fires - fires if compiled.max_fires else len(times)
+        works = [_work(cursor.trigger_id, time, new_id()) for time in times[:room]]
+        if works:
+            admission = admit(tx, after, agent, works, now=now, overlap=overlap or OverlapPolicy.UNSPECIFIED)
+            fires += _record(tx, agent, cursor.trigger_id, admission, now=now)
+    return fires
+
+
+def _work(trigger_id: str, nominal_time: datetime, execution_id: str) -> Work:
+    trigger = TriggerRef(kind=TriggerKind.SCHEDULE, trigger_id=trigger_id, nominal_time=nominal_time)
+    return Work(execution_id=execution_id, trigger=trigger)
+
+
+def _record(tx: Transaction, agent: Agent, trigger_id: str, admission: Admission, *, now: datetime) -> int:
+    """One ledger row for every nominal time; returns how many got an execution."""
+    let_in = (
+        *((e.trigger, e.id, FireOutcome.STARTED) for e in admission.started),
+        *((e.trigger, e.id, FireOutcome.BUFFERED) for e in admission.buffered),
+    )
+    kept_out = (
+        *((w.trigger, "", FireOutcome.SKIPPED_OVERLAP) for w in admission.skipped),
+        *((w.trigger, "", FireOutcome.BUFFER_DROPPED) for w in admission.dropped),
+    )
+    for trigger, execution_id, outcome in (*let_in, *kept_out):
+        nominal = trigger.nominal_time
+        if nominal is None:
+            continue
+        fire = Fire(
+            agent_id=agent.id,
+            trigger_id=trigger_id,
+            nominal_time=nominal,
+            last_nominal_time=nominal,
+            actual_time=now,
+            outcome=outcome,
+            execution_id=execution_id,
+        )
+        if not tx.fires.record(fire):
+            raise RuntimeError(f"{agent.id}/{trigger_id}: {nominal.isoformat()} has an outcome already")
+    return len(let_in)
+
+
+def _skip_inactive(
+    tx: Transaction, agent: Agent, compiled: Plan, cursor: ScheduleCursor, *, now: datetime
+) -> datetime:
+    """Times that passed while the agent was not ACTIVE are one counted row, and are not caught up."""
+    if cursor.cursor >= agent.state_time:
+        return cursor.cursor
+    gone = passed(compiled, cursor.cursor, agent.state_time, agent_id=agent.id, trigger_id=cursor.trigger_id)
+    if gone is None:
+        return cursor.cursor
+    _record_passed(tx, agent, cursor.trigger_id, gone, FireOutcome.NOT_ACTIVE, now=now)
+    return gone.last
+
+
+def _record_passed(
+    tx: Transaction, agent: Agent, trigger_id: str, gone: Passed, outcome: FireOutcome, *, now: datetime
+) -> None:
+    tx.fires.record(
+        Fire(
+            agent_id=agent.id,
+            trigger_id=trigger_id,
+            nominal_time=gone.first,
+            last_nominal_time=gone.last,
+            actual_time=now,
+            outcome=outcome,
+            count=gone.count,
+        )
+    )

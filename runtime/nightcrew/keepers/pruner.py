@@ -1,0 +1,44 @@
+"""Forgets what is no longer kept: answers by request id after 24 hours."""
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from nightcrew.crew.commits import Commits
+from nightcrew.domain.errors import NightcrewError
+from nightcrew.ports.clock import Clock
+from nightcrew.services.once import KEPT
+
+EVERY: Final = 600.0
+BATCH: Final = 5000
+
+log = structlog.get_logger(__name__)
+
+
+class Pruner:
+    """Deletes in batches, so that no transaction is long."""
+
+    def __init__(self, *, commits: Commits, clock: Clock) -> None:
+        self._commits = commits
+        self._clock = clock
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Prunes every ten minutes until it is cancelled."""
+        ready()
+        while True:
+            await self._clock.sleep(EVERY)
+            try:
+                await self.prune()
+            except NightcrewError as error:
+                log.warning("pruning failed", error=error.message)
+
+    async def prune(self) -> int:
+        """Deletes answers that are too old to count; returns how many."""
+        before = self._clock.now() - KEPT
+        total = 0
+        while True:
+            count = await self._commits.run(lambda tx, _after: tx.requests.forget(before=before, limit=BATCH))
+            total += count
+            if count < BATCH:
+                return total

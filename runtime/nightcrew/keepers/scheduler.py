@@ -1,0 +1,197 @@
+"""The scheduler: one heap and one timer over every schedule of every ACTIVE agent.
+
+The heap holds moments to look; what is due is decided from the tables in the fire's own transaction, so a
+stale entry costs a look and never a wrong fire.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Final
+
+import structlog
+
+from nightcrew.crew.bus import Bus
+from nightcrew.crew.commits import After, Commits
+from nightcrew.crew.faults import fail_agent
+from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.durations import to_micros
+from nightcrew.domain.errors import Unavailable
+from nightcrew.domain.fire import ScheduleCursor
+from nightcrew.keepers.firing import look
+from nightcrew.keepers.waiting import wait_for_poke
+from nightcrew.ports.clock import Clock, Ids
+from nightcrew.ports.store import Reads, Transaction
+
+BATCH: Final = 1000
+"""How many schedules are looked at in one group of transactions."""
+LONGEST: Final = 30.0
+"""Seconds it sleeps at most: a wall clock that was set must be noticed (semantics.md, Schedules)."""
+STORE_RETRY: Final = 1.0
+JUMP: Final = timedelta(seconds=5)
+"""The wall clock running ahead of the monotonic one by more than this is a jump, and so an outage."""
+
+Key = tuple[str, str]
+
+log = structlog.get_logger(__name__)
+
+
+class Scheduler:
+    """Fires schedules; wakes when the next is due, when an agent changes, and every 30 seconds."""
+
+    def __init__(self, *, commits: Commits, reads: Reads, bus: Bus, clock: Clock, ids: Ids) -> None:
+        self._commits = commits
+        self._reads = reads
+        self._bus = bus
+        self._clock = clock
+        self._ids = ids
+        self._heap: list[tuple[int, int, Key]] = []
+        self._wakes: dict[Key, int] = {}
+        self._order = count()
+        self._awake_since = clock.now()
+        self._wall = clock.now()
+        self._monotonic = clock.monotonic()
+        self._paused = False
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Loads every schedule, then fires until it is cancelled."""
+        self._heap.clear()
+        self._wakes.clear()
+        self._awake_since = self._wall = self._clock.now()
+        self._monotonic = self._clock.monotonic()
+        self._bus.take_schedules()
+        await self._load()
+        ready()
+        while True:
+            version = self._bus.schedules.version
+            self._notice_jump()
+            await self._reload(self._bus.take_schedules())
+            wait = LONGEST if self._paused else await self._fire_due()
+            await wait_for_poke(self._clock, self._bus.schedules, version, wait)
+
+    def pause(self) -> None:
+        """Fires nothing from now on (a drain): what is due is caught up after the next start."""
+        self._paused = True
+
+    @property
+    def size(self) -> int:
+        """How many schedules will fire again."""
+        return len(self._wakes)
+
+    # ---- what is known -----------------------------------------------------------------------------------
+
+    async def _load(self) -> None:
+        async for batch in self._reads.active_cursors():
+            for agent, cursors in batch:
+                for cursor in cursors:
+                    self._note(agent, cursor)
+            await asyncio.sleep(0)
+
+    def _note(self, agent: Agent, cursor: ScheduleCursor) -> None:
+        """Notes when to look; at once where the next time is not known or times of inactivity are to be told."""
+        key = (agent.id, cursor.trigger_id)
+        if cursor.exhausted:
+            self._wakes.pop(key, None)
+        elif cursor.next_time is None or cursor.cursor < agent.state_time:
+            self._push(key, self._clock.now())
+        else:
+            self._push(key, cursor.next_time)
+
+    def _push(self, key: Key, moment: datetime) -> None:
+        micros = to_micros(moment)
+        self._wakes[key] = micros
+        heapq.heappush(self._heap, (micros, next(self._order), key))
+
+    async def _reload(self, agent_ids: Iterable[str]) -> None:
+        """Looks again at the schedules of agents that have changed."""
+        waiting = sorted(agent_ids)
+        for start in range(0, len(waiting), BATCH):
+            some = waiting[start : start + BATCH]
+            agents = await self._reads.agents_by_id(some)
+            cursors = await self._reads.cursors(some)
+            for agent_id in some:
+                self._forget(agent_id, cursors.get(agent_id, ()))
+                agent = agents.get(agent_id)
+                if agent is not None and agent.state is AgentState.ACTIVE:
+                    for cursor in cursors.get(agent_id, ()):
+                        self._note(agent, cursor)
+
+    def _forget(self, agent_id: str, cursors: Iterable[ScheduleCursor]) -> None:
+        """Stale heap entries of triggers that are gone stay until their moment: a look then finds nothing."""
+        for cursor in cursors:
+            self._wakes.pop((agent_id, cursor.trigger_id), None)
+
+    def _notice_jump(self) -> None:
+        wall, monotonic = self._clock.now(), self._clock.monotonic()
+        ahead = (wall - self._wall) - timedelta(seconds=monotonic - self._monotonic)
+        if ahead > JUMP:
+            log.warning(
+                "the clock has jumped forward: what was due meanwhile is caught up", seconds=ahead.seconds
+            )
+            self._awake_since = wall
+        self._wall, self._monotonic = wall, monotonic
+
+    # ---- firing ------------------------------------------------------------------------------------------
+
+    async def _fire_due(self) -> float:
+        """Looks at everything that is due; returns the seconds until the next look."""
+        while due := self._take_due():
+            results = await asyncio.gather(*(self._look(key) for key in due))
+            for key, following in zip(due, results, strict=True):
+                if following is not None and key not in self._wakes:
+                    self._push(key, following)
+        self._drop_stale()
+        if not self._heap:
+            return LONGEST
+        return min((self._heap[0][0] - to_micros(self._clock.now())) / 1e6, LONGEST)
+
+    def _take_due(self) -> list[Key]:
+        now = to_micros(self._clock.now())
+        due: list[Key] = []
+        while self._heap and len(due) < BATCH and self._heap[0][0] <= now:
+            micros, _, key = heapq.heappop(self._heap)
+            if self._wakes.get(key) == micros:
+                del self._wakes[key]
+                due.append(key)
+        return due
+
+    def _drop_stale(self) -> None:
+        while self._heap and self._wakes.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+
+    async def _look(self, key: Key) -> datetime | None:
+        """One schedule's look in a transaction of its own: its fault never silences the others."""
+        now = self._clock.now()
+        agent_id, trigger_id = key
+
+        def unit(tx: Transaction, after: After) -> datetime | None:
+            return look(
+                tx,
+                after,
+                agent_id,
+                trigger_id,
+                now=now,
+                awake_since=self._awake_since,
+                new_id=self._ids.uuid7,
+            )
+
+        try:
+            return await self._commits.run(unit)
+        except Unavailable as error:
+            log.warning("a schedule waits: the store failed", agent_id=agent_id, error=error.message)
+            return now + timedelta(seconds=STORE_RETRY)
+        except Exception as error:  # noqa: BLE001 - one bad schedule must not silence the others
+            await self._fail(agent_id, trigger_id, error)
+            return None
+
+    async def _fail(self, agent_id: str, trigger_id: str, error: Exception) -> None:
+        """A schedule that can't be planned puts its agent in ERROR and leaves the others alone."""
+        log.error("a schedule can't be planned", agent_id=agent_id, trigger_id=trigger_id, exc_info=error)
+        now = self._clock.now()
+
+        def unit(tx: Transaction, after: After) -> None:
+            fail_agent(tx, after, agent_id, reason=f"schedule_error: {trigger_id}", now=now)
+
+        await self._commits.run(unit)

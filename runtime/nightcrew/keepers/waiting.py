@@ -1,0 +1,18 @@
+"""How keepers wait: until a moment, until a poke, and never longer than a bound."""
+
+import asyncio
+
+from nightcrew.crew.bus import Signal
+from nightcrew.ports.clock import Clock
+
+
+async def wait_for_poke(clock: Clock, signal: Signal, version: int, seconds: float) -> None:
+    """Returns once `signal` is past `version`, or after so many seconds of the clock."""
+    if signal.version != version or seconds <= 0:
+        return
+    timer = clock.call_later(seconds, signal.poke)
+    try:
+        await signal.wait_past(version)
+    finally:
+        timer.cancel()
+    await asyncio.sleep(0)

@@ -1,0 +1,71 @@
+"""Wakes executions whose time has come: retries that are due, and idle ones whose deadline has passed."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from nightcrew.crew.bus import Bus
+from nightcrew.crew.cancels import end_idle
+from nightcrew.crew.commits import After, Commits
+from nightcrew.crew.facts import execution_fact
+from nightcrew.domain.errors import NightcrewError
+from nightcrew.domain.execution import ExecutionError, ExecutionState
+from nightcrew.domain.verdict import TOTAL_TIMEOUT
+from nightcrew.keepers.waiting import wait_for_poke
+from nightcrew.ports.clock import Clock
+from nightcrew.ports.store import Transaction
+
+BATCH: Final = 500
+LONGEST: Final = 30.0
+"""Seconds it sleeps at most: a wall clock that was set must be noticed."""
+STORE_RETRY: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Waker:
+    """One timer over the store's index of wake-up times: no memory for each waiting execution."""
+
+    def __init__(self, *, commits: Commits, bus: Bus, clock: Clock) -> None:
+        self._commits = commits
+        self._bus = bus
+        self._clock = clock
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Wakes what is due until it is cancelled."""
+        ready()
+        while True:
+            version = self._bus.timers.version
+            try:
+                wait = await self._wake()
+            except NightcrewError as error:
+                log.warning("wake-ups wait: the store failed", error=error.message)
+                wait = STORE_RETRY
+            await wait_for_poke(self._clock, self._bus.timers, version, wait)
+
+    async def _wake(self) -> float:
+        """Wakes what is due; returns the seconds until the next, 0 if there is more at once."""
+        now = self._clock.now()
+
+        def unit(tx: Transaction, after: After) -> tuple[int, datetime | None]:
+            woken = tx.executions.wake_due(now, limit=BATCH)
+            for execution in woken:
+                after.append(
+                    tx, execution_fact(execution, ExecutionState.QUEUED, now=now, reason="its time has come")
+                )
+                after.work.append(execution.agent_id)
+            late = tx.executions.overdue(now, limit=BATCH)
+            error = ExecutionError(type=TOTAL_TIMEOUT, message="total_timeout has passed")
+            for execution in late:
+                end_idle(tx, after, execution, ExecutionState.TIMED_OUT, now=now, error=error)
+                after.work.append(execution.agent_id)
+            return max(len(woken), len(late)), tx.executions.next_wake()
+
+        count, following = await self._commits.run(unit)
+        if count >= BATCH:
+            return 0.0
+        if following is None:
+            return LONGEST
+        return min(max((following - self._clock.now()).total_seconds(), 0.0), LONGEST)
