@@ -94,6 +94,11 @@ class Executor:
         """How many runs are under way."""
         return len(self._runs)
 
+    @property
+    def serving(self) -> bool:
+        """Whether runs can be started."""
+        return self._group is not None
+
     def owns(self, execution_id: str, lease: int) -> bool:
         """Whether the run is under way here."""
         run = self._runs.get(execution_id)

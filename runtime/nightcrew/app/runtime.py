@@ -1,0 +1,194 @@
+"""The runtime, put together: every concrete adapter is named here, and the supervision tree is grown.
+
+rest_for_one, from left to right: store → log → hosts → executor → agents → catalog → keepers → gateways.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import structlog
+from nightcrew.gateway.grpc.server import GrpcGateway
+from nightcrew.app.hosts import Hosts
+
+from nightcrew.actor.child import ChildSpec
+from nightcrew.actor.component import Component
+from nightcrew.actor.strategy import Strategy
+from nightcrew.actor.supervisor import Supervisor
+from nightcrew.app.components import after, opened
+from nightcrew.config.settings import Settings
+from nightcrew.crew.bus import Bus
+from nightcrew.crew.commits import Commits
+from nightcrew.crew.directory import Directory
+from nightcrew.crew.executor import Executor
+from nightcrew.crew.log_writer import LogWriter
+from nightcrew.crew.registry import Registry
+from nightcrew.keepers.pruner import Pruner
+from nightcrew.keepers.rescuer import Rescuer
+from nightcrew.keepers.scheduler import Scheduler
+from nightcrew.keepers.waker import Waker
+from nightcrew.ports.clock import Clock, Ids
+from nightcrew.services.agents import AgentService
+from nightcrew.services.apply import ApplyService
+from nightcrew.services.catalog import Catalog, Report
+from nightcrew.services.executions import ExecutionService
+from nightcrew.services.feed import EventFeed
+from nightcrew.services.guard import Guard
+from nightcrew.services.runtime import RuntimeService
+from nightcrew.services.schedules import ScheduleService
+from nightcrew.services.status import StatusService
+from nightcrew.services.watch import WatchService
+from nightcrew.store.sqlite.store import SqliteStore
+
+START_LIMIT: Final = 120.0
+"""Seconds that loading may take: 100,000 agents need several."""
+STORE_CLOSE: Final = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases, for a gateway or a test."""
+
+    agents: AgentService
+    apply: ApplyService
+    executions: ExecutionService
+    schedules: ScheduleService
+    status: StatusService
+    watch: WatchService
+    runtime: RuntimeService
+
+
+class Runtime:
+    """One Nightcrew runtime: `await run(ready)` serves until `drain()` or `stop()` was called.
+
+    Args:
+        settings: What `up` was told.
+        paths: What `up` was given.
+        prune: Delete agents whose source is gone.
+        clock: The clock that everything in it uses.
+        ids: Where identities and randomness come from.
+    """
+
+    def __init__(
+        self, settings: Settings, paths: Sequence[Path] = (), *, prune: bool = False, clock: Clock, ids: Ids
+    ) -> None:
+        self.settings = settings
+        self._prune = prune
+        self._draining = False
+        self.report = Report()
+        self.store = SqliteStore(settings.data, clock=clock, ids=ids)
+        self.registry = Registry()
+        self.guard = Guard(self.registry)
+        bus = Bus()
+        self.commits = Commits(self.store, bus)
+        self.logs = LogWriter(self.commits, clock)
+        self.hosts = Hosts(settings, clock=clock, ids=ids)
+        self.executor = Executor(
+            commits=self.commits,
+            registry=self.registry,
+            host=self.hosts.router,
+            placement=self.hosts.placement,
+            logs=self.logs,
+            clock=clock,
+            ids=ids,
+        )
+        self._agents = Supervisor("agents", clock=clock)
+        self.directory = Directory(
+            supervisor=self._agents, commits=self.commits, executor=self.executor, clock=clock
+        )
+        self.commits.tell_through(self.directory)
+        self.catalog = Catalog(
+            paths=paths, commits=self.commits, registry=self.registry, guard=self.guard, clock=clock
+        )
+        reads = self.store.reads
+        self.scheduler = Scheduler(commits=self.commits, reads=reads, bus=bus, clock=clock, ids=ids)
+        self._rescuer = Rescuer(commits=self.commits, owners=self.executor, clock=clock)
+        self._waker = Waker(commits=self.commits, bus=bus, clock=clock)
+        self._pruner = Pruner(commits=self.commits, clock=clock)
+        feed = EventFeed(reads=reads, bus=bus)
+        self.services = Services(
+            agents=AgentService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),
+            apply=ApplyService(commits=self.commits, guard=self.guard, clock=clock),
+            executions=ExecutionService(
+                commits=self.commits, reads=reads, bus=bus, guard=self.guard, clock=clock, ids=ids
+            ),
+            schedules=ScheduleService(reads=reads, clock=clock),
+            status=StatusService(reads=reads, restarts=self.directory.restarts),
+            watch=WatchService(store=self.store, bus=bus, feed=feed, clock=clock),
+            runtime=RuntimeService(
+                store=self.store,
+                clock=clock,
+                version=version("nightcrew"),
+                components=self.components,
+                drain=self.drain,
+            ),
+        )
+        self.gateway = GrpcGateway(settings.grpc, self.services, clock=clock)
+        self._root = Supervisor(
+            "nightcrew", self._children(clock), clock=clock, strategy=Strategy.REST_FOR_ONE
+        )
+
+    def _children(self, clock: Clock) -> list[ChildSpec]:
+        keepers = Supervisor(
+            "keepers",
+            [
+                ChildSpec(id="rescuer", start=self._rescuer.serve, start_timeout=START_LIMIT),
+                ChildSpec(id="waker", start=self._waker.serve),
+                ChildSpec(id="scheduler", start=self.scheduler.serve, start_timeout=START_LIMIT),
+                ChildSpec(id="pruner", start=self._pruner.serve),
+            ],
+            clock=clock,
+        )
+        gateways = Supervisor("gateways", [ChildSpec(id="grpc", start=self.gateway.serve)], clock=clock)
+        return [
+            ChildSpec(id="store", start=opened(self.store), start_timeout=START_LIMIT, shutdown=STORE_CLOSE),
+            ChildSpec(id="log", start=self.logs.serve),
+            ChildSpec(id="hosts", start=self.hosts.serve),
+            ChildSpec(id="executor", start=self.executor.serve),
+            self._agents.as_child(),
+            ChildSpec(id="catalog", start=after(self._apply), start_timeout=START_LIMIT),
+            keepers.as_child(),
+            gateways.as_child(),
+        ]
+
+    async def _apply(self) -> None:
+        self.report = await self.catalog.apply(prune=self._prune)
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serves until it is drained or stopped.
+
+        Raises:
+            StartFailed: A component did not start; its `__cause__` says why.
+            SupervisorGaveUp: A component failed too often.
+        """
+        self.catalog.discover()
+        await self._root.run(ready)
+
+    def components(self) -> list[Component]:
+        """The supervision tree as it is now."""
+        return self._root.components()
+
+    def drain(self) -> None:
+        """Takes no more work, lets what runs end within the grace time, then stops. Again: stops at once."""
+        if self._draining or not self.executor.serving:
+            self._root.stop()
+            return
+        self._draining = True
+        self.executor.do(self._drain(), name="drain")
+
+    async def _drain(self) -> None:
+        log.info("draining", seconds=self.settings.drain, running=self.executor.running)
+        self.guard.close("the runtime is draining; try again when it is back")
+        self.gateway.refuse()
+        self.scheduler.pause()
+        self.directory.close()
+        await self.executor.drain(self.settings.drain)
+        self._root.stop()
+
+    def stop(self) -> None:
+        """Stops without waiting for what runs: it is interrupted, and goes on after the next start."""
+        self._root.stop()

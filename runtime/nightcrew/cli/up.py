@@ -1,0 +1,113 @@
+"""`nightcrew up`: serves agents until it is told to stop."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from nightcrew.app.runtime import Runtime
+from nightcrew.config.settings import LogFormat, Settings, load_settings
+from nightcrew.domain.errors import InvalidArgument
+from nightcrew.services.catalog import Report
+from nightcrew.system.clock import SystemClock
+from nightcrew.system.ids import SystemIds
+from nightcrew.system.logging import configure_logging
+
+REFUSED = 1
+WRONG_USE = 2
+
+
+def up(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Python files, packages or folders with agents, YAML manifests, Langflow flows (.json)."
+        ),
+    ] = None,
+    *,
+    data: Annotated[
+        Path | None, typer.Option(help="The folder that holds everything (default: .nightcrew).")
+    ] = None,
+    grpc: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT to serve gRPC on (default: 127.0.0.1:7447); port 0 picks a free one."),
+    ] = None,
+    http: Annotated[
+        str | None, typer.Option(help="HOST:PORT for HTTP; there is no HTTP service yet.")
+    ] = None,
+    log_format: Annotated[LogFormat | None, typer.Option(help="console, or json for machines.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    drain: Annotated[
+        float | None, typer.Option(help="Seconds that running work gets at SIGTERM (default: 10).")
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete agents whose source is no longer given.")
+    ] = False,
+) -> None:
+    """Serve agents: they run on their schedules until you stop this, and go on where they were when it is back.
+
+    An agent first seen in a PATH is started; from then on it keeps the state that people gave it.
+
+    Examples:
+      nightcrew up agents.py
+      nightcrew up agents/ flows/digest.json --data /var/lib/nightcrew
+    """
+    try:
+        settings = load_settings(
+            data=data, grpc=grpc, http=http, log_format=log_format, log_level=log_level, drain=drain
+        )
+    except InvalidArgument as error:
+        for violation in error.violations:
+            print(
+                f"nightcrew up: --{violation.field.replace('_', '-')}: {violation.description}",
+                file=sys.stderr,
+            )
+        raise typer.Exit(WRONG_USE) from None
+    missing = [path for path in paths or () if not path.exists()]
+    if missing:
+        print(f"nightcrew up: {missing[0]} does not exist", file=sys.stderr)
+        raise typer.Exit(WRONG_USE)
+    raise typer.Exit(uvloop.run(serve(settings, paths or [], prune=prune)))
+
+
+async def serve(settings: Settings, paths: list[Path], *, prune: bool) -> int:
+    """Runs a runtime to its end; returns the exit code."""
+    configure_logging(settings.log_format.value, settings.log_level)
+    runtime = Runtime(settings, paths, prune=prune, clock=SystemClock(), ids=SystemIds())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runtime.drain)
+    try:
+        await runtime.run(_announcer(runtime))
+    except Exception as error:  # noqa: BLE001 - the last stop: said in one line, exit code 1
+        print(f"nightcrew up: {_root_cause(error)}", file=sys.stderr)
+        return REFUSED
+    return 0
+
+
+def _announcer(runtime: Runtime) -> Callable[[], None]:
+    def ready() -> None:
+        for line in faults_of(runtime.report):
+            print(line, file=sys.stderr)
+        host = runtime.settings.grpc.rpartition(":")[0]
+        print(f"nightcrew is ready grpc={host}:{runtime.gateway.port} http=off", flush=True)
+
+    return ready
+
+
+def faults_of(report: Report) -> list[str]:
+    """What a person must know of the files that were given."""
+    lines = [f"nightcrew up: not loaded: {fault}" for fault in report.faults]
+    lines += [f"nightcrew up: agent {name!r} is in ERROR: its source is gone" for name in report.missing]
+    return lines
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or repr(error)
