@@ -15,7 +15,7 @@ def make(memory: Memory, flag: CancelFlag | None = None) -> Context:
         agent_id="a",
         attempt=1,
         trigger=TriggerRef(kind=TriggerKind.MANUAL),
-        log=structlog.get_logger(),
+        log=structlog.get_logger,
         memory=memory,
         cancellation=flag or CancelFlag(),
     )

@@ -36,7 +36,7 @@ def call(target, given=None, log=None):
         agent_id="a",
         attempt=1,
         trigger=TriggerRef(kind=TriggerKind.MANUAL),
-        log=structlog.wrap_logger(log or CapturingLogger(), processors=[]),
+        log=lambda: structlog.wrap_logger(log or CapturingLogger(), processors=[]),
         memory=Memory({}),
         cancellation=CancelFlag(),
     )

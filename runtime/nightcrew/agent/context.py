@@ -1,6 +1,6 @@
 """What a program is given of its run: who it is, what made it run, its log, and the agent's kept state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -81,17 +81,17 @@ class Context:
         labels: The execution's labels.
         trigger: What made it: `kind`, `trigger_id`, `nominal_time` (schedules), `event_id`,
             `cause_execution_id`.
-        log: A structlog logger; `ctx.log.info("sent", orders=3)` is kept with its fields.
     """
 
     __slots__ = (
         "_cancellation",
+        "_log",
+        "_make_log",
         "_memory",
         "agent_id",
         "attempt",
         "execution_id",
         "labels",
-        "log",
         "trigger",
     )
 
@@ -102,7 +102,7 @@ class Context:
         agent_id: str,
         attempt: int,
         trigger: TriggerRef,
-        log: FilteringBoundLogger,
+        log: Callable[[], FilteringBoundLogger],
         memory: Memory,
         cancellation: Cancellation,
         labels: Mapping[str, str] | None = None,
@@ -112,9 +112,17 @@ class Context:
         self.attempt = attempt
         self.labels = dict(labels or {})
         self.trigger = trigger
-        self.log = log
+        self._make_log = log
+        self._log: FilteringBoundLogger | None = None
         self._memory = memory
         self._cancellation = cancellation
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """A structlog logger: `ctx.log.info("sent", orders=3)` is kept with its fields."""
+        if self._log is None:  # made when it is first used: most short runs never log
+            self._log = self._make_log()
+        return self._log
 
     @property
     def state(self) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""Where a program runs."""
+
+import pytest
+
+from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.spec.program import Isolation
+from nightcrew.hosts.router import RoutingHost, resolve_isolation
+from nightcrew.ports.host import ProgramSource, Succeeded
+
+ASYNC = ProgramSource(kind="python", name="m:f", path="m.py", is_async=True)
+SYNC = ProgramSource(kind="python", name="m:f", path="m.py")
+FLOW = ProgramSource(kind="langflow", name="f", path="f.json", is_async=True)
+U, I, P, D = Isolation
+
+
+@pytest.mark.parametrize(
+    ("asked", "source", "got"),
+    [(U, ASYNC, I), (U, SYNC, P), (U, FLOW, P), (I, ASYNC, I)]
+    + [(one, source, one) for one in (P, D) for source in (ASYNC, SYNC, FLOW)],
+)
+def test_isolation(asked, source, got):
+    assert resolve_isolation(asked, source) is got
+
+
+@pytest.mark.parametrize("source", [SYNC, FLOW])
+def test_inline_is_refused_for_what_would_block(source):
+    with pytest.raises(InvalidArgument) as caught:
+        resolve_isolation(Isolation.INLINE, source, field="agent.spec.isolation")
+    assert caught.value.violations[0].field == "agent.spec.isolation"
+
+
+class Named:
+    def __init__(self, name):
+        self.name = name
+        self.told = []
+
+    async def run(self, job, sink):
+        return Succeeded(f'"{self.name}"')
+
+    def cancel(self, execution_id, lease):
+        self.told.append(("cancel", execution_id, lease))
+
+    def kill(self, execution_id, lease):
+        self.told.append(("kill", execution_id, lease))
+
+
+@pytest.mark.parametrize(
+    ("isolation", "own", "where"),
+    [(I, False, "inline"), (P, False, "process"), (D, False, "process"), (I, True, "process")],
+)
+async def test_routing(programs, sink, isolation, own, where):
+    inline, process = Named("inline"), Named("process")
+    host = RoutingHost(inline, process)
+    job = programs.job("m", "f", isolation=isolation, own_worker=own)
+    assert await host.run(job, sink) == Succeeded(f'"{where}"')
+    host.cancel("e", 1)
+    host.kill("e", 2)
+    assert inline.told == process.told == [("cancel", "e", 1), ("kill", "e", 2)]
