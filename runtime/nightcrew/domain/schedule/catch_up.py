@@ -4,7 +4,7 @@ A time that came due while the scheduler was awake is on time, however late it i
 outage. One that came due before `awake_since` was missed, and the schedule's catch-up mode decides about it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -83,6 +83,9 @@ def plan(
     first = schedule.next_after(cursor)
     if first is None or (wake := schedule.due_time(first, *key)) > now:
         return Due(cursor=cursor, next_time=first, wake=None if first is None else wake)
+    following = schedule.next_after(first)
+    if wake >= awake_since and (following is None or following > now):
+        return _answer(schedule, first, following, key, on_time=(first,))
     last_missed = _last_due(schedule, cursor, min(awake_since - _MICRO, now), key)
     missed, caught_up = _decide_missed(schedule, cursor, last_missed, now, key, limit)
     if last_missed is not None:
@@ -92,15 +95,12 @@ def plan(
     if (last_missed is None or cursor >= last_missed) and (last := _last_due(schedule, cursor, now, key)):
         on_time = _first_of(schedule, cursor, last, limit - len(caught_up))
         cursor = on_time[-1] if on_time else cursor
-    following = schedule.next_after(cursor)
-    return Due(
+    overlap = OverlapPolicy.BUFFER_ALL if caught_up and schedule.catch_up is CatchUpMode.ALL else None
+    return replace(
+        _answer(schedule, cursor, schedule.next_after(cursor), key, on_time=on_time),
         caught_up=caught_up,
-        on_time=on_time,
-        overlap=OverlapPolicy.BUFFER_ALL if caught_up and schedule.catch_up is CatchUpMode.ALL else None,
         missed=missed,
-        cursor=cursor,
-        next_time=following,
-        wake=None if following is None else schedule.due_time(following, *key),
+        overlap=overlap,
     )
 
 
@@ -121,6 +121,18 @@ def _last_due(schedule: Plan, cursor: datetime, until: datetime, key: tuple[str,
     if found is not None and schedule.due_time(found, *key) > until:
         found = schedule.latest_at_or_before(found - _MICRO)
     return found if found is not None and found > cursor else None
+
+
+def _answer(
+    schedule: Plan,
+    cursor: datetime,
+    following: datetime | None,
+    key: tuple[str, str],
+    *,
+    on_time: tuple[datetime, ...],
+) -> Due:
+    wake = None if following is None else schedule.due_time(following, *key)
+    return Due(on_time=on_time, cursor=cursor, next_time=following, wake=wake)
 
 
 def _decide_missed(
