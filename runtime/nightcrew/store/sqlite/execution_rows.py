@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from nightcrew.domain.durations import from_micros, to_micros
 from nightcrew.domain.execution import (
+    BY_PEOPLE,
     Execution,
     ExecutionError,
     ExecutionState,
@@ -16,8 +17,8 @@ Row = tuple[Any, ...]
 
 COLUMNS: Final = (
     "seq, id, agent_id, agent_generation, state, trigger_kind, trigger_id, nominal_time, event_id,"
-    " cause_execution_id, create_time, attempt, lease, started, keep_attempt, priority, interruptions, unclean,"
-    " cancel_requested, cancel_reason, next_attempt_time, deadline, start_time, end_time, error_type,"
+    " cause_execution_id, create_time, attempt, lease, started, keep_attempt, asked_for, priority, interruptions,"
+    " unclean, cancel_requested, cancel_reason, next_attempt_time, deadline, start_time, end_time, error_type,"
     " error_message, error_traceback, error_retryable, labels, input, result"
 )
 WIDTH: Final = COLUMNS.count(",") + 1
@@ -57,6 +58,7 @@ def execution_row(execution: Execution) -> Row:
         one.lease,
         int(one.started),
         0,
+        int(not one.started and one.state is ExecutionState.QUEUED and trigger.kind in BY_PEOPLE),
         one.priority,
         one.interruptions,
         one.unclean,
@@ -90,6 +92,7 @@ def execution_of(row: Row) -> Execution:
         attempt,
         lease,
         started,
+        _,
         _,
         priority,
         interruptions,

@@ -15,13 +15,12 @@ from nightcrew.store.sqlite.execution_rows import COLUMNS, INSERT, Row, error_ro
 _OPEN: Final = "end_time IS NULL"
 _IDLE: Final = f"{_OPEN} AND state IN ('STATE_QUEUED', 'STATE_WAITING', 'STATE_RETRYING')"
 _QUEUED: Final = f"{_OPEN} AND agent_id = ?1 AND state = 'STATE_QUEUED'"
-_ASKED_FOR: Final = "trigger_kind IN ('KIND_MANUAL', 'KIND_RETRY', 'KIND_BACKFILL')"
 _HELD: Final = "WHERE id = ? AND lease = ? AND state = 'STATE_RUNNING'"
 
 _GET: Final = f"SELECT {COLUMNS} FROM executions WHERE id = ?"
+# RETRYING, RUNNING and WAITING all sort after QUEUED: one step through the index instead of three.
 _OCCUPANCY: Final = (
-    f"SELECT (SELECT count(*) FROM executions WHERE {_OPEN} AND agent_id = ?1"
-    " AND state IN ('STATE_RUNNING', 'STATE_WAITING', 'STATE_RETRYING')),"
+    f"SELECT (SELECT count(*) FROM executions WHERE {_OPEN} AND agent_id = ?1 AND state > 'STATE_QUEUED'),"
     f" (SELECT count(*) FROM executions WHERE {_QUEUED} AND started = 1),"
     f" (SELECT count(*) FROM (SELECT 1 FROM executions WHERE {_QUEUED} AND started = 0 LIMIT ?2))"
 )
@@ -38,13 +37,13 @@ _NEXT_RUNS: Final = (
     " ORDER BY priority DESC, seq LIMIT ?2"
 )
 _NEXT_ASKED_FOR: Final = (
-    f"SELECT {COLUMNS} FROM executions INDEXED BY executions_asked_for WHERE state = 'STATE_QUEUED' AND started = 0"
-    f" AND {_ASKED_FOR} AND agent_id = ?1 AND cancel_requested = 0 ORDER BY priority DESC, seq LIMIT ?2"
+    f"SELECT {COLUMNS} FROM executions INDEXED BY executions_asked_for WHERE asked_for = 1 AND agent_id = ?1"
+    " AND cancel_requested = 0 ORDER BY priority DESC, seq LIMIT ?2"
 )
 # Two plain statements cost 16 µs, one UPDATE … RETURNING with the same choice inside it 22 µs.
 _CLAIM: Final = (
     "UPDATE executions SET state = 'STATE_RUNNING', lease = lease + 1, started = 1,"
-    " attempt = attempt + 1 - keep_attempt, keep_attempt = 0, start_time = coalesce(start_time, ?1)"
+    " attempt = attempt + 1 - keep_attempt, keep_attempt = 0, asked_for = 0, start_time = coalesce(start_time, ?1)"
     " WHERE seq = ?2"
 )
 _FINISH: Final = (
@@ -52,8 +51,8 @@ _FINISH: Final = (
     f" error_traceback = ?, error_retryable = ? {_HELD}"
 )
 _END_IDLE: Final = (
-    "UPDATE executions SET state = ?, end_time = ?, next_attempt_time = NULL, error_type = ?, error_message = ?,"
-    f" error_traceback = ?, error_retryable = ? WHERE id = ? AND {_IDLE}"
+    "UPDATE executions SET state = ?, end_time = ?, asked_for = 0, next_attempt_time = NULL, error_type = ?,"
+    f" error_message = ?, error_traceback = ?, error_retryable = ? WHERE id = ? AND {_IDLE}"
 )
 _RETRY_LATER: Final = (
     "UPDATE executions SET state = 'STATE_RETRYING', next_attempt_time = ?, unclean = 0, error_type = ?,"

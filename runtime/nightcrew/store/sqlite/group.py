@@ -48,6 +48,7 @@ class GroupCommit:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._transaction: SqliteTransaction | None = None
+        self._version = 0
         self.commits = 0
         self.reruns = 0
 
@@ -96,8 +97,7 @@ class GroupCommit:
         raise AssertionError("the last way spoils nothing")
 
     def _plainly(self, jobs: Sequence[Job], units_done: Callable[[], None]) -> int:
-        connection, transaction = self.open()
-        connection.execute("BEGIN IMMEDIATE")
+        connection, transaction = self._begin()
         taken, until = 0, perf_counter() + BATCH_SECONDS
         for job in jobs:
             changes = connection.total_changes
@@ -112,8 +112,7 @@ class GroupCommit:
         return taken
 
     def _with_savepoints(self, jobs: Sequence[Job], units_done: Callable[[], None]) -> int:
-        connection, transaction = self.open()
-        connection.execute("BEGIN IMMEDIATE")
+        connection, transaction = self._begin()
         for job in jobs:
             connection.execute("SAVEPOINT unit")
             self._run(job, transaction)
@@ -121,6 +120,7 @@ class GroupCommit:
                 raise _Spoilt(len(jobs))
             if job.error:
                 connection.execute("ROLLBACK TO unit")
+                transaction.undone()
             connection.execute("RELEASE unit")
         units_done()
         self._commit(connection, jobs)
@@ -130,8 +130,7 @@ class GroupCommit:
         units_done()  # the disk is waited for between all of them
         for job in jobs:
             try:
-                connection, transaction = self.open()
-                connection.execute("BEGIN IMMEDIATE")
+                connection, transaction = self._begin()
                 self._run(job, transaction)
                 if job.error:
                     self._rollback()
@@ -141,6 +140,16 @@ class GroupCommit:
                 self.close()
                 self._fail([job], error)
         return len(jobs)
+
+    def _begin(self) -> tuple[sqlite3.Connection, SqliteTransaction]:
+        connection, transaction = self.open()
+        connection.execute("BEGIN IMMEDIATE")
+        # Nobody else should write, but a person with an sqlite3 shell can; this number tells.
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            transaction.undone()
+        return connection, transaction
 
     def _run(self, job: Job, transaction: SqliteTransaction) -> None:
         job.value = job.error = None
@@ -161,7 +170,9 @@ class GroupCommit:
             self.commits += 1
 
     def _rollback(self) -> None:
-        connection = self._connection
+        connection, transaction = self._connection, self._transaction
+        if transaction is not None:
+            transaction.undone()
         if connection is not None and connection.in_transaction:
             try:
                 connection.execute("ROLLBACK")

@@ -24,6 +24,10 @@ class SqliteTransaction:
         self.fires = Fires(connection)
         self.requests = Requests(connection)
 
+    def undone(self) -> None:
+        """Forgets what was read from the tables: a write of this transaction was undone."""
+        self.agents.forget_all()
+
     def meta(self, key: str) -> str | None:
         """A fact about the store itself."""
         row = self._execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

