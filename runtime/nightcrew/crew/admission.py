@@ -1,18 +1,18 @@
 """The one door for work: overlap decided and the execution written in the caller's own transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from nightcrew.crew.cancels import cancel
-from nightcrew.crew.commits import After
+from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
-from nightcrew.domain.agent import Agent
+from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import FailedPrecondition, ResourceExhausted
 from nightcrew.domain.execution import Execution, ExecutionState, TriggerRef
 from nightcrew.domain.overlap import decide, effective_concurrency, effective_overlap
-from nightcrew.domain.policies import max_backlog
+from nightcrew.domain.policies import max_backlog, max_concurrency
 from nightcrew.domain.spec.policy import OverlapPolicy
 from nightcrew.domain.values import checked, merged
 from nightcrew.ports.store import Transaction
@@ -89,12 +89,13 @@ def admit(
     spec = agent.spec.execution
     backlog = max_backlog(spec)
     bound = effective_concurrency(spec.max_concurrency, policy)
-    if policy in _COUNTED and (not backlog or bound == 0):
-        return _insert_all(tx, after, agent, works, now=now)
-    cap = backlog + 1 if policy in _COUNTED else 0
+    if policy in _COUNTED and bound == 0:
+        return _insert_all(tx, after, agent, works, now=now, room=len(works))
+    cap = backlog + 1 if policy in _COUNTED and backlog else 1 if policy in _COUNTED else 0
     taken = tx.executions.occupancy(agent.id, cap=cap)
-    if policy in _COUNTED and taken.queued + len(works) <= backlog:
-        return _insert_all(tx, after, agent, works, now=now, room=bound - taken.places - taken.queued)
+    if policy in _COUNTED and (not backlog or taken.queued + len(works) <= backlog):
+        room = 0 if taken.queued else bound - taken.places
+        return _insert_all(tx, after, agent, works, now=now, room=room)
     return _decide(tx, after, agent, works, policy=policy, now=now, places=taken.places, queued=taken.queued)
 
 
@@ -147,23 +148,24 @@ def _decide(
 
 
 def _insert_all(
-    tx: Transaction,
-    after: After,
-    agent: Agent,
-    works: Sequence[Work],
-    *,
-    now: datetime,
-    room: int | None = None,
+    tx: Transaction, after: After, agent: Agent, works: Sequence[Work], *, now: datetime, room: int
 ) -> Admission:
-    executions = tuple(insert(tx, after, agent, work, now=now) for work in works)
-    if room is None:
-        return Admission(started=executions)
+    """Lets all of them in: the first `room` start at once where their agent may start work now."""
     room = max(room, 0)
-    return Admission(started=executions[:room], buffered=executions[room:])
+    at_once = room if after.claiming and agent.state is AgentState.ACTIVE else 0
+    executions = [
+        insert(tx, after, agent, work, now=now, start=index < at_once) for index, work in enumerate(works)
+    ]
+    return Admission(started=tuple(executions[:room]), buffered=tuple(executions[room:]))
 
 
-def insert(tx: Transaction, after: After, agent: Agent, work: Work, *, now: datetime) -> Execution:
-    """Writes a QUEUED execution, its event, and notes that its agent has work."""
+def insert(
+    tx: Transaction, after: After, agent: Agent, work: Work, *, now: datetime, start: bool = False
+) -> Execution:
+    """Writes an execution and its event.
+
+    With `start` it is claimed as it is written (queued and started in one commit), else its agent is told.
+    """
     total = agent.spec.execution.total_timeout
     execution = Execution(
         id=work.execution_id,
@@ -177,12 +179,29 @@ def insert(tx: Transaction, after: After, agent: Agent, work: Work, *, now: date
         labels=work.labels,
         deadline=None if total is None else now + total,
     )
+    if total is not None:
+        after.timers = True
+    if start:
+        return _insert_started(tx, after, agent, execution, now=now)
     tx.executions.insert(execution)
     after.append(tx, execution_fact(execution, ExecutionState.QUEUED, now=now))
     after.work.append(agent.id)
-    if total is not None:
-        after.timers = True
     return execution
+
+
+def _insert_started(
+    tx: Transaction, after: After, agent: Agent, execution: Execution, *, now: datetime
+) -> Execution:
+    """A place is free and nobody waits: what would be claimed next is this one, so it is claimed at once."""
+    running = replace(
+        execution, state=ExecutionState.RUNNING, lease=1, attempt=1, started=True, start_time=now
+    )
+    tx.executions.insert(running)
+    after.append(tx, execution_fact(execution, ExecutionState.QUEUED, now=now))
+    after.append(tx, execution_fact(running, ExecutionState.RUNNING, now=now))
+    memory = tx.agents.memory(agent.id) if max_concurrency(agent.spec.execution) == 1 else None
+    after.claimed.setdefault(agent.id, []).append(Claimed(running, agent, memory))
+    return running
 
 
 def input_text(agent: Agent, work: Work) -> str:

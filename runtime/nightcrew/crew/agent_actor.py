@@ -3,7 +3,7 @@
 It is virtual (as in Orleans): an idle agent is a row; the directory makes its actor when there is work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -11,7 +11,7 @@ import structlog
 
 from nightcrew.actor.mailbox import Mailbox
 from nightcrew.crew.claims import Claim, claim_by_id
-from nightcrew.crew.commits import After, Commits
+from nightcrew.crew.commits import After, Claimed, Commits
 from nightcrew.crew.executor import Executor
 from nightcrew.domain.errors import Unavailable
 from nightcrew.domain.verdict import Asked
@@ -28,8 +28,8 @@ class Flag(Enum):
     """The agent itself has changed: its places may have."""
     CANCEL = auto()
     """A run bears a new cancel mark."""
-    ENDED = auto()
-    """The last run has ended."""
+    LEAVE = auto()
+    """Others need its place in memory: leave unless there is work."""
 
 
 CAPACITY: Final = len(Flag)
@@ -44,21 +44,21 @@ class AgentActor:
     """One agent at work.
 
     Args:
-        leave: Called, with no await before it, once the actor has nothing to do: from then on a tell makes
-            a new one.
+        rest: Called when the actor has nothing to do; it stays until `leave` is called.
         crashed: Called when it begins anew after a crash.
     """
 
     __slots__ = (
         "_agent_id",
+        "_busy",
         "_clock",
         "_commits",
         "_crashed",
         "_executor",
-        "_leave",
+        "_left",
         "_lives",
         "_places",
-        "_runs",
+        "_rest",
         "mailbox",
     )
 
@@ -69,17 +69,18 @@ class AgentActor:
         commits: Commits,
         executor: Executor,
         clock: Clock,
-        leave: Callable[["AgentActor"], None],
+        rest: Callable[["AgentActor"], None],
         crashed: Callable[[str], None],
     ) -> None:
         self._agent_id = agent_id
         self._commits = commits
         self._executor = executor
         self._clock = clock
-        self._leave = leave
+        self._rest = rest
+        self._left = False
         self._crashed = crashed
         self._lives = 0
-        self._runs: set[str] = set()
+        self._busy = False
         self._places = 0
         self.mailbox: Mailbox[Flag] = Mailbox(agent_id, CAPACITY, coalesce=_same)
 
@@ -89,14 +90,22 @@ class AgentActor:
         return self._agent_id
 
     async def serve(self, ready: Callable[[], None]) -> None:
-        """Claims, then serves its mailbox until there is nothing to do; begun anew after a crash, it claims first."""
+        """Claims, then serves its mailbox until it is told to leave; begun anew after a crash, it claims first."""
         if self._lives:
             self._crashed(self._agent_id)
         self._lives += 1
         ready()
-        await self._claim()
-        while not self._finished():
-            match await self.mailbox.receive():
+        await self._handle(Flag.CHANGED)
+        while not self._left:
+            if not self._working and not len(self.mailbox):
+                self._rest(self)
+            flag = await self.mailbox.receive()
+            await self._handle(flag if isinstance(flag, Flag) else Flag.CHANGED)
+
+    async def _handle(self, flag: Flag) -> None:
+        self._busy = True
+        try:
+            match flag:
                 case Flag.WORK if not self._full():
                     await self._claim()
                 case Flag.CHANGED:
@@ -104,16 +113,29 @@ class AgentActor:
                 case Flag.CANCEL:
                     await self._cancel()
                 case _:
-                    pass  # ENDED, or work that the next run's end will claim: only the look at _finished was wanted
+                    pass  # LEAVE, or work that the end of a run will claim
+        finally:
+            self._busy = False
+
+    @property
+    def _working(self) -> int:
+        return self._executor.count(self._agent_id)
+
+    def adopt(self, runs: Sequence[Claimed]) -> None:
+        """Starts runs that were claimed as they were admitted."""
+        for claimed in runs:
+            self._executor.start(claimed, self._ended)
+
+    def leave(self) -> bool:
+        """Ends the actor if it has nothing to do; from then on a tell makes a new one."""
+        if self._busy or self._working or len(self.mailbox):
+            return False
+        self._left = True
+        self.mailbox.put(Flag.LEAVE)
+        return True
 
     def _full(self) -> bool:
-        return 0 < self._places <= len(self._runs)
-
-    def _finished(self) -> bool:
-        if self._runs or len(self.mailbox):
-            return False
-        self._leave(self)
-        return True
+        return 0 < self._places <= self._working
 
     async def _claim(self) -> None:
         now = self._clock.now()
@@ -132,21 +154,18 @@ class AgentActor:
 
     def _start(self, claim: Claim) -> None:
         self._places = claim.places
-        for claimed in claim.runs:
-            self._runs.add(claimed.execution.id)
-            self._executor.start(claimed, self._ended)
+        self.adopt(claim.runs)
         if claim.more:
             self.mailbox.put(Flag.CHANGED)
 
-    def _ended(self, execution_id: str, claim: Claim) -> None:
-        self._runs.discard(execution_id)
+    def _ended(self, claim: Claim) -> None:
         self._start(claim)
-        if not self._runs:
-            self.mailbox.put(Flag.ENDED)
+        if not (self._busy or self._working or len(self.mailbox)):
+            self._rest(self)
 
     async def _cancel(self) -> None:
         """Finds out which of its runs bear a cancel mark, and asks them to end."""
-        mine = sorted(self._runs)
+        mine = self._executor.runs_of(self._agent_id)
 
         def unit(tx: Transaction, _after: After) -> list[str]:
             found = (tx.executions.get(execution_id) for execution_id in mine)

@@ -31,11 +31,19 @@ class Signal:
         if self.version != version:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
+        self.join(waiter)
         try:
             await waiter
         finally:
-            self._waiters.discard(waiter)
+            self.leave(waiter)
+
+    def join(self, waiter: "asyncio.Future[None]") -> None:
+        """Has the next poke set this future; one future may join several signals. Look at `version` afterwards."""
+        self._waiters.add(waiter)
+
+    def leave(self, waiter: "asyncio.Future[None]") -> None:
+        """Takes a future back that `join` gave."""
+        self._waiters.discard(waiter)
 
 
 class Endings:

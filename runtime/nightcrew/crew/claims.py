@@ -6,25 +6,16 @@ from typing import Final
 
 from nightcrew.crew.agent_moves import end_if_empty
 from nightcrew.crew.cancels import resolve_fire
-from nightcrew.crew.commits import After
+from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
 from nightcrew.domain.agent import Agent, AgentState
-from nightcrew.domain.execution import Execution, ExecutionState, TriggerKind
+from nightcrew.domain.execution import ExecutionState, TriggerKind
 from nightcrew.domain.fire import FireOutcome
 from nightcrew.domain.policies import max_concurrency
 from nightcrew.ports.store import Transaction
 
 BATCH: Final = 1000
 """How many runs one claim starts at most; an agent without a bound claims again when they have started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A run that is committed as RUNNING: the execution, its agent as it was then, the agent's memory."""
-
-    execution: Execution
-    agent: Agent
-    memory: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +42,26 @@ def claim_by_id(tx: Transaction, after: After, agent_id: str, *, now: datetime) 
     return NOTHING if agent is None else claim(tx, after, agent, now=now)
 
 
-def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime) -> Claim:
-    """Claims what may start now: nothing when stopped or stopping, what people asked for when held."""
+def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: bool = False) -> Claim:
+    """Claims what may start now: nothing when stopped or stopping, what people asked for when held.
+
+    `freed` says that the agent's last place has just become free in this transaction: an agent of one place
+    then need not be counted.
+    """
     if agent.state in {AgentState.STOPPED, AgentState.STOPPING}:
         end_if_empty(tx, after, agent, now=now)
         return NOTHING
+    if not after.claiming:
+        return NOTHING
     bound = max_concurrency(agent.spec.execution)
     room = BATCH
-    if bound:
+    if bound and not (freed and bound == 1):
         taken = tx.executions.occupancy(agent.id, cap=1)
-        if not taken.queued and not taken.requeued:
-            return Claim(places=bound)
-        room = min(bound - taken.running, BATCH)
-        if room <= 0:
-            return Claim(places=bound)
+        room = min(bound - taken.running, BATCH) if taken.queued or taken.requeued else 0
+    elif bound:
+        room = 1
     held = agent.state is not AgentState.ACTIVE
-    executions = tx.executions.claim(agent.id, limit=room, people_only=held, now=now)
+    executions = tx.executions.claim(agent.id, limit=room, people_only=held, now=now) if room > 0 else ()
     if not executions:
         return Claim(places=bound)
     memory = tx.agents.memory(agent.id) if bound == 1 else None

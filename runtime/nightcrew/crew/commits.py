@@ -1,17 +1,32 @@
 """Units of work with what must follow their commit: tells and pokes happen only once the change is on disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from nightcrew.crew.bus import Bus
+from nightcrew.domain.agent import Agent
 from nightcrew.domain.event import NewEvent
+from nightcrew.domain.execution import Execution
 from nightcrew.ports.store import Store, Transaction
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A run that is committed as RUNNING: the execution, its agent as it was then, the agent's memory."""
+
+    execution: Execution
+    agent: Agent
+    memory: str | None
+
+
 class Teller(Protocol):
     """Who hands wake-ups to agents' actors."""
+
+    def claimed(self, agent_id: str, runs: Sequence[Claimed]) -> None:
+        """Runs of the agent were claimed as they were admitted: they are to be started."""
 
     def work(self, agent_id: str) -> None:
         """There may be work for the agent."""
@@ -24,11 +39,27 @@ class Teller(Protocol):
 
 
 class After:
-    """What must follow a commit; a unit that runs again starts with an empty one."""
+    """What must follow a commit; a unit that runs again starts with an empty one.
 
-    __slots__ = ("cancels", "changed", "ended", "events", "logs", "schedules", "timers", "work")
+    `claiming` says whether work may be started at all: in a drain it only queues.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "cancels",
+        "changed",
+        "claimed",
+        "claiming",
+        "ended",
+        "events",
+        "logs",
+        "schedules",
+        "timers",
+        "work",
+    )
+
+    def __init__(self, *, claiming: bool = True) -> None:
+        self.claiming = claiming
+        self.claimed: dict[str, list[Claimed]] = {}
         self.work: list[str] = []
         self.cancels: list[str] = []
         self.changed: list[str] = []
@@ -51,10 +82,15 @@ class Commits:
         self._store = store
         self._bus = bus
         self._teller: Teller | None = None
+        self._claiming = True
 
     def tell_through(self, teller: Teller) -> None:
         """Names who hands wake-ups on; until then nobody is told (the rescuer's sweep finds the work)."""
         self._teller = teller
+
+    def stop_claiming(self) -> None:
+        """From now on work is queued and nothing is started (a drain)."""
+        self._claiming = False
 
     async def run(self, unit: Callable[[Transaction, After], T]) -> T:
         """Runs a unit of work, then does what it noted.
@@ -64,7 +100,7 @@ class Commits:
         """
 
         def whole(tx: Transaction) -> tuple[T, After]:
-            after = After()
+            after = After(claiming=self._claiming)
             return unit(tx, after), after
 
         value, after = await self._store.write(whole)
@@ -77,16 +113,22 @@ class Commits:
             bus.events.poke()
         if after.logs:
             bus.logs.poke()
-        for execution_id in after.ended:
-            bus.endings.ring(execution_id)
         if after.timers:
             bus.timers.poke()
         if after.schedules:
             bus.touch_schedules(after.schedules)
+        for execution_id in after.ended:
+            bus.endings.ring(execution_id)
         if self._teller is not None:
-            for agent_id in after.work:
-                self._teller.work(agent_id)
-            for agent_id in after.changed:
-                self._teller.changed(agent_id)
-            for agent_id in after.cancels:
-                self._teller.cancel(agent_id)
+            _tell(self._teller, after)
+
+
+def _tell(teller: Teller, after: After) -> None:
+    for agent_id, runs in after.claimed.items():
+        teller.claimed(agent_id, runs)
+    for agent_id in after.work:
+        teller.work(agent_id)
+    for agent_id in after.changed:
+        teller.changed(agent_id)
+    for agent_id in after.cancels:
+        teller.cancel(agent_id)

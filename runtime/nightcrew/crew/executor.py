@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from nightcrew.crew.claims import NOTHING, Claim, Claimed
-from nightcrew.crew.commits import After, Commits
+from nightcrew.crew.claims import NOTHING, Claim
+from nightcrew.crew.commits import After, Claimed, Commits
 from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
 from nightcrew.crew.run import Run
@@ -74,10 +74,10 @@ class Executor:
         self._clock = clock
         self._ids = ids
         self._runs: dict[str, Run] = {}
+        self._by_agent: dict[str, dict[str, Run]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self.claiming = True
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Runs until it is cancelled; then every run under way is killed and its task awaited."""
@@ -104,10 +104,6 @@ class Executor:
         run = self._runs.get(execution_id)
         return run is not None and run.execution.lease == lease
 
-    def stop_claiming(self) -> None:
-        """Ends claim nothing in their place from now on (a drain)."""
-        self.claiming = False
-
     def do(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Runs a piece of the crew's own work in the executor's task group."""
         if self._group is None:
@@ -115,8 +111,16 @@ class Executor:
         else:
             self._group.create_task(work, name=name)
 
-    def start(self, claimed: Claimed, ended: Callable[[str, Claim], None]) -> None:
-        """Starts a run; `ended(execution_id, claim)` is called when its end is on disk.
+    def count(self, agent_id: str) -> int:
+        """How many runs of an agent are under way."""
+        return len(self._by_agent.get(agent_id, ()))
+
+    def runs_of(self, agent_id: str) -> list[str]:
+        """The ids of an agent's runs that are under way."""
+        return list(self._by_agent.get(agent_id, ()))
+
+    def start(self, claimed: Claimed, ended: Callable[[Claim], None]) -> None:
+        """Starts a run; `ended(claim)` is called when its end is on disk.
 
         `claim` is what the same transaction claimed in its place.
         """
@@ -129,6 +133,7 @@ class Executor:
             log=self._logs.open(claimed.execution.id, claimed.execution.lease),
         )
         self._runs[claimed.execution.id] = run
+        self._by_agent.setdefault(claimed.agent.id, {})[claimed.execution.id] = run
         self._idle.clear()
         self._group.create_task(self._pipe(run, ended), name=f"run {claimed.execution.id}")
 
@@ -150,7 +155,7 @@ class Executor:
         for run in list(self._runs.values()):
             run.ask(Asked.DRAIN, grace=min(2.0, run.grace))
 
-    async def _pipe(self, run: Run, ended: Callable[[str, Claim], None]) -> None:
+    async def _pipe(self, run: Run, ended: Callable[[Claim], None]) -> None:
         claim = NOTHING
         try:
             outcome = await self._outcome(run)
@@ -158,10 +163,17 @@ class Executor:
             claim = await self._settle(self._settled(run, outcome))
         finally:
             run.disarm()
-            del self._runs[run.execution.id]
-            if not self._runs:
-                self._idle.set()
-            ended(run.execution.id, claim)
+            self._forget(run)
+            ended(claim)
+
+    def _forget(self, run: Run) -> None:
+        del self._runs[run.execution.id]
+        mine = self._by_agent[run.claimed.agent.id]
+        del mine[run.execution.id]
+        if not mine:
+            del self._by_agent[run.claimed.agent.id]
+        if not self._runs:
+            self._idle.set()
 
     async def _outcome(self, run: Run) -> Outcome:
         spec = run.claimed.agent.spec
@@ -203,7 +215,7 @@ class Executor:
             now = self._clock.now()
 
             def unit(tx: Transaction, after: After) -> Claim:
-                return settle(tx, after, settled, now=now, go_on=self.claiming)  # noqa: B023 - called before the loop goes round
+                return settle(tx, after, settled, now=now)  # noqa: B023 - called before the loop goes round
 
             try:
                 return await self._commits.run(unit)

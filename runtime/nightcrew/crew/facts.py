@@ -1,6 +1,7 @@
 """The runtime's own events: one constructor for each fact that is written down when it becomes true."""
 
 from datetime import datetime
+from typing import Any
 
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.durations import format_instant
@@ -14,8 +15,14 @@ RESULT_IN_EVENT = 64 * 1024
 
 
 def agent_fact(kind: str, agent: Agent, *, now: datetime, actor: str = "") -> NewEvent:
-    """A fact about an agent, with its state and reason."""
-    data = {"state": agent.state.value, "reason": agent.state_reason, "generation": agent.generation}
+    """A fact about an agent, with its state and reason; with its labels, so that a selector fits it for ever."""
+    data: dict[str, Any] = {
+        "state": agent.state.value,
+        "reason": agent.state_reason,
+        "generation": agent.generation,
+    }
+    if agent.labels:
+        data["labels"] = dict(agent.labels)
     return NewEvent(
         type=kind,
         source=agent_source(agent.id),

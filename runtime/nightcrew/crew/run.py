@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from nightcrew.crew.claims import Claimed
+from nightcrew.crew.commits import Claimed
 from nightcrew.crew.log_writer import RunLog
 from nightcrew.domain.execution import Execution
 from nightcrew.domain.lifecycle.execution import CRASH_LOOP_OWN_WORKER

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from nightcrew.crew.agent_moves import end_if_empty, move_agent
-from nightcrew.crew.claims import NOTHING, Claim, Claimed, claim
-from nightcrew.crew.commits import After
+from nightcrew.crew.claims import NOTHING, Claim, claim
+from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import Execution, ExecutionState
@@ -31,15 +31,15 @@ class Settled:
     logs: Sequence[NewLogEntry] = ()
 
 
-def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime, go_on: bool = True) -> Claim:
-    """Writes the end of a run; with `go_on` claims what may start in its place. A lost lease writes nothing."""
+def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
+    """Writes the end of a run and claims what may start in its place. A lost lease writes nothing."""
     execution, verdict = settled.run.execution, settled.verdict
     state = step(ExecutionState.RUNNING, verdict.event, execution_id=execution.id).state
     if settled.logs and tx.logs.append(execution.id, settled.logs, lease=execution.lease):
         after.logs = True
     agent = tx.agents.get(execution.agent_id)
     if not _write(tx, after, settled, state, now=now):
-        return claim(tx, after, agent, now=now) if agent and go_on else NOTHING
+        return claim(tx, after, agent, now=now) if agent else NOTHING
     if state.final:
         after.ended.append(execution.id)
     if settled.memory is not None and state is ExecutionState.SUCCEEDED:
@@ -61,7 +61,7 @@ def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime, go
     if agent.state is AgentState.STOPPING:
         _end_stopping(tx, after, agent, execution, state, now=now)
         return NOTHING
-    return claim(tx, after, agent, now=now) if go_on else NOTHING
+    return claim(tx, after, agent, now=now, freed=state.final)
 
 
 def _write(tx: Transaction, after: After, settled: Settled, state: ExecutionState, *, now: datetime) -> bool:
