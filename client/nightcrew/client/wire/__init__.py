@@ -1,0 +1,1 @@
+"""Between the wire and the models: protobuf messages in, dataclasses and JSON out, and back."""
