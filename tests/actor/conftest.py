@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 
 import pytest
+
 from nightcrew.actor.child import ChildSpec
 from nightcrew.domain.restart import RestartRule
 from nightcrew.testing.clock import ManualClock
@@ -53,8 +54,7 @@ class Stage:
     async def _wait_for(self, id_, fate):
         while True:
             try:
-                await asyncio.shield(fate)
-                return
+                return await asyncio.shield(fate)
             except asyncio.CancelledError:
                 if not self.stubborn[id_]:
                     raise
@@ -113,7 +113,3 @@ async def stage():
     await stage.clock.settle()
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, left
-
-
-def states(supervisor):
-    return {row.id.partition("/")[2]: row.state.value for row in supervisor.components() if row.parent}

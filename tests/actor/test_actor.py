@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import pytest
+
 from nightcrew.actor.actor import Actor, ActorCell, StopKind
 from nightcrew.actor.errors import ActorStopped, MailboxFull, Refused
 
@@ -179,7 +180,7 @@ async def test_an_ask_times_out_by_the_clock_and_is_still_handled(stage):
     await stage.clock.advance(2.4)
     assert not ask.done()
     await stage.clock.advance(0.1)
-    with pytest.raises(TimeoutError, match="'digest' has not answered in 2.5 s"):
+    with pytest.raises(TimeoutError, match=r"'digest' has not answered in 2\.5 s"):
         await ask
     house.actors[0].gate.set()
     await stage.clock.settle()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from nightcrew.actor.errors import ActorStopped, MailboxFull
 from nightcrew.actor.mailbox import Ask, Mailbox
 from nightcrew.domain.errors import InvalidArgument, ResourceExhausted, Unavailable

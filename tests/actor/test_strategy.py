@@ -4,6 +4,7 @@ import itertools
 from dataclasses import dataclass
 
 import pytest
+
 from nightcrew.actor.strategy import Plan, Strategy, plan
 from nightcrew.domain.spec.policy import RestartMode
 

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from nightcrew.system.clock import SystemClock
 from nightcrew.testing.clock import ManualClock
 

@@ -120,8 +120,7 @@ def violations(spec: ChildSpec, strategy: Strategy) -> list[FieldViolation]:
     def wrong(field: str, description: str) -> None:
         found.append(FieldViolation(field, description))
 
-    if not _ID.fullmatch(spec.id):
-        wrong("id", f"must be 1 to 200 characters without '/' and white space, is {spec.id!r}")
+    found += id_violations(spec.id)
     if spec.shutdown is not None and not spec.shutdown >= 0:
         wrong("shutdown", f"must be 0 or more seconds, is {spec.shutdown}")
     if spec.start_timeout is not None and not spec.start_timeout > 0:
@@ -133,6 +132,13 @@ def violations(spec: ChildSpec, strategy: Strategy) -> list[FieldViolation]:
     elif spec.on_give_up is not None:
         wrong("on_give_up", "is never called without a rule; give the child a rule of its own")
     return found
+
+
+def id_violations(id_: str) -> list[FieldViolation]:
+    """What is wrong with the id of a child or a supervisor: ids are joined by `/` to paths."""
+    if _ID.fullmatch(id_):
+        return []
+    return [FieldViolation("id", f"must be 1 to 200 characters without '/' and white space, is {id_!r}")]
 
 
 def _rule_violations(rule: RestartRule, strategy: Strategy) -> list[FieldViolation]:

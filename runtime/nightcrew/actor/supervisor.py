@@ -6,7 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from nightcrew.actor.child import ChildSpec, Ready, check_child, check_children, rule_violations
+from nightcrew.actor.child import (
+    ChildSpec,
+    Ready,
+    check_child,
+    check_children,
+    id_violations,
+    rule_violations,
+)
 from nightcrew.actor.component import Component, ComponentKind, ComponentState
 from nightcrew.actor.errors import (
     ActorStopped,
@@ -19,7 +26,13 @@ from nightcrew.actor.lineup import Lineup
 from nightcrew.actor.member import Member
 from nightcrew.actor.run import Run
 from nightcrew.actor.strategy import Strategy, plan
-from nightcrew.domain.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from nightcrew.domain.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    FieldViolation,
+    InvalidArgument,
+    NotFound,
+)
 from nightcrew.domain.restart import GiveUp, RestartAfter, RestartRule, decide, should_restart
 from nightcrew.domain.spec.policy import RestartMode
 from nightcrew.ports.clock import Clock
@@ -60,11 +73,11 @@ class Supervisor:
         self._specs = tuple(children)
         self._strategy = strategy
         self._rule = rule if rule is not None else RestartRule()
-        faults = rule_violations(self._rule)
+        faults = id_violations(id) + [
+            FieldViolation(f"rule.{v.field}", v.description) for v in rule_violations(self._rule)
+        ]
         if faults:
-            raise InvalidArgument(
-                f"rule.{faults[0].field}: {faults[0].description}", violations=faults
-            ).within("rule")
+            raise InvalidArgument("; ".join(f"{v.field}: {v.description}" for v in faults), violations=faults)
         check_children(self._specs, strategy)
         self._state = ComponentState.STOPPED
         self._start_time: datetime | None = None
