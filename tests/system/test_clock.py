@@ -144,6 +144,16 @@ async def test_the_wall_clock_can_jump_alone():
     assert clock.monotonic() == 10.0
 
 
+async def test_several_tasks_may_settle_and_move_the_clock():
+    clock = ManualClock()
+    fired = []
+    for second in range(1, 6):
+        clock.call_later(second, lambda: fired.append(clock.monotonic()))
+    await asyncio.gather(clock.advance(3), clock.settle(), clock.advance(5), clock.settle())
+    assert fired == [1, 2, 3, 4, 5]
+    assert clock.monotonic() == 5
+
+
 async def test_settle_tells_of_a_loop_that_spins():
     clock = ManualClock()
     stop = False

@@ -57,6 +57,7 @@ class ManualClock:
         self._monotonic = monotonic
         self._timers: list[tuple[float, int, ManualTimer]] = []
         self._order = itertools.count()
+        self._settlers = 0
 
     def now(self) -> datetime:
         """The wall clock, in UTC."""
@@ -111,11 +112,11 @@ class ManualClock:
         """
         if seconds < 0:
             raise ValueError(f"seconds must not be negative (a clock never runs backwards): {seconds}")
-        await self.settle()
         end = self._monotonic + seconds
+        await self.settle()
         while (due := self.next_deadline) is not None and due <= end:
             await self._leap(due)
-        self._monotonic = end
+        self._monotonic = max(self._monotonic, end)
         await self.settle()
 
     async def leap_to_next(self) -> bool:
@@ -152,10 +153,14 @@ class ManualClock:
             for _ in range(_ROUNDS_WITHOUT_LOOK):
                 await asyncio.sleep(0)
             return
-        for _ in range(_ROUNDS_AT_MOST):
-            await asyncio.sleep(0)
-            if not ready:
-                return
+        self._settlers += 1
+        try:
+            for _ in range(_ROUNDS_AT_MOST):
+                await asyncio.sleep(0)
+                if len(ready) < self._settlers:  # nothing but others who settle, such as this one
+                    return
+        finally:
+            self._settlers -= 1
         raise RuntimeError(f"the event loop is still busy after {_ROUNDS_AT_MOST} turns: something spins")
 
     async def _leap(self, deadline: float) -> None:
