@@ -7,9 +7,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "peer"))
 
-from peer_server import Peer  # noqa: E402 - found by the line above
+from peer_server import Peer
 
-from nightcrew.client import Client, RetryPolicy  # noqa: E402 - the same
+from nightcrew.client import Client, RetryPolicy
 
 FAST = RetryPolicy(attempts=4, initial=0.01, maximum=0.05)
 

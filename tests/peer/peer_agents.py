@@ -1,9 +1,11 @@
 """The peer's AgentService: a dictionary of agents with the contract's states and answers."""
+# ruff: noqa: N802 - the contract's names
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from peer_script import Refused, refuse
+from peer_script import RefusedError, refuse
 
-from nightcrew.v1 import agent_pb2, agent_service_pb2 as rpc, agent_service_pb2_grpc, execution_pb2, watch_pb2
+from nightcrew.v1 import agent_pb2, agent_service_pb2_grpc, execution_pb2, watch_pb2
+from nightcrew.v1 import agent_service_pb2 as rpc
 
 STATE = agent_pb2.Agent
 _ALLOWED = {
@@ -142,7 +144,7 @@ class Agents(agent_service_pb2_grpc.AgentServiceServicer):
             try:
                 moved = self._move(command, agent, request.reason)
                 results.append(rpc.LifecycleResult(id=agent.id, agent=moved))
-            except Refused as error:
+            except RefusedError as error:
                 results.append(rpc.LifecycleResult(id=agent.id, error=self.world.as_error(error)))
         return response(results=results)
 
@@ -185,7 +187,7 @@ class Agents(agent_service_pb2_grpc.AgentServiceServicer):
         for one in request.requests:
             try:
                 results.append(rpc.BatchTriggerResult(execution=await self._trigger(one)))
-            except Refused as error:
+            except RefusedError as error:
                 results.append(rpc.BatchTriggerResult(error=self.world.as_error(error)))
         return rpc.BatchTriggerAgentsResponse(results=results)
 

@@ -1,4 +1,5 @@
 """The peer's other services: executions, schedules, events and the runtime."""
+# ruff: noqa: N802 - the contract's names
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from peer_agents import page
@@ -8,7 +9,6 @@ from peer_script import refuse
 from nightcrew.v1 import (
     event_service_pb2,
     event_service_pb2_grpc,
-    execution_service_pb2 as rpc,
     execution_service_pb2_grpc,
     runtime_pb2,
     runtime_service_pb2,
@@ -16,6 +16,9 @@ from nightcrew.v1 import (
     schedule_service_pb2,
     schedule_service_pb2_grpc,
     watch_pb2,
+)
+from nightcrew.v1 import (
+    execution_service_pb2 as rpc,
 )
 
 

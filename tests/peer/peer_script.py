@@ -37,7 +37,7 @@ def refusal(
     return status
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Raised by a servicer; the interceptor ends the call with its status."""
 
     def __init__(self, status):
@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 def refuse(code, message, **facts):
-    raise Refused(refusal(code, message, **facts))
+    raise RefusedError(refusal(code, message, **facts))
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Recorder(grpc.aio.ServerInterceptor):
             await self._begin(method, request, context)
             try:
                 response = await behaviour(request, context)
-            except Refused as error:
+            except RefusedError as error:
                 await context.abort_with_status(rpc_status.to_status(error.status))
             await _end(self._script.after[method], context)
             return response
@@ -102,7 +102,7 @@ class Recorder(grpc.aio.ServerInterceptor):
             try:
                 async for response in behaviour(request, context):
                     yield response
-            except Refused as error:
+            except RefusedError as error:
                 await context.abort_with_status(rpc_status.to_status(error.status))
 
         return call

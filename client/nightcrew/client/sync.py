@@ -139,7 +139,7 @@ class _Face:
             yield from self._iterate(self._target)
 
     def __next__(self) -> Any:
-        found = self._bridge.run(lambda: anext(self._target, _END))
+        found = self._next(self._target)
         if found is _END:
             raise StopIteration
         return found
@@ -159,8 +159,16 @@ class _Face:
 
     def _iterate(self, source: Any) -> Iterator[Any]:
         iterator = aiter(source)
-        while (item := self._bridge.run(lambda: anext(iterator, _END))) is not _END:
+        while (item := self._next(iterator)) is not _END:
             yield item
+
+    def _next(self, iterator: Any) -> Any:
+        try:
+            return self._bridge.run(lambda: anext(iterator, _END))
+        except Closed:
+            if isinstance(iterator, Watch):
+                return _END  # closing the client ends its watches; a list that was cut short must not look whole
+            raise
 
 
 async def _outcome(work: Callable[[], Any]) -> Any:

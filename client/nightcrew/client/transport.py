@@ -3,7 +3,6 @@
 import asyncio
 import weakref
 from datetime import timedelta
-from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -61,21 +60,33 @@ class Transport:
         self.timeout = timeout
         self.retry = retry
         self._credentials = credentials
+        self._channel: grpc.aio.Channel | None = None
         self._closed = False
         self.streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 
-    @cached_property
+    @property
     def channel(self) -> grpc.aio.Channel:
-        """The channel; made at the first use, because it belongs to the loop that is running then."""
+        """The channel; made at the first use, because it belongs to the loop that is running then.
+
+        Raises:
+            Closed: It was closed; gRPC aborts the whole process when a closed channel is given a stub.
+        """
+        self.ensure_open()
+        if self._channel is None:
+            options = list(_OPTIONS)
+            if self.address.startswith(_LOOPBACK):
+                # An http_proxy of the environment is not meant for a runtime on this machine.
+                options.append(("grpc.enable_http_proxy", 0))
+            if self._credentials is None:
+                self._channel = grpc.aio.insecure_channel(self.address, options=options)
+            else:
+                self._channel = grpc.aio.secure_channel(self.address, self._credentials, options=options)
+        return self._channel
+
+    def ensure_open(self) -> None:
+        """Raises Closed once the client was closed."""
         if self._closed:
             raise Closed
-        options = list(_OPTIONS)
-        if self.address.startswith(_LOOPBACK):
-            # An http_proxy of the environment is not meant for a runtime on this machine.
-            options.append(("grpc.enable_http_proxy", 0))
-        if self._credentials is None:
-            return grpc.aio.insecure_channel(self.address, options=options)
-        return grpc.aio.secure_channel(self.address, self._credentials, options=options)
 
     async def unary(
         self,
@@ -95,8 +106,7 @@ class Transport:
         Raises:
             NightcrewClientError: The server refused, or could not be reached.
         """
-        if self._closed:
-            raise Closed
+        self.ensure_open()
         loop = asyncio.get_running_loop()
         start = loop.time()
         patience = self.timeout + (wait.total_seconds() if wait else 0.0)
@@ -117,6 +127,7 @@ class Transport:
                     raise Closed from None  # it was the channel that was cancelled, not the caller
                 raise
             await asyncio.sleep(delay)
+            self.ensure_open()
             if wait is not None:
                 rest = max(wait - timedelta(seconds=loop.time() - start), timedelta())
                 request.wait.FromTimedelta(rest)  # type: ignore[attr-defined]  # callers that wait have the field
@@ -126,8 +137,8 @@ class Transport:
         self._closed = True
         for stream in tuple(self.streams):
             await stream.aclose()
-        if "channel" in self.__dict__:
-            await self.channel.close()
+        if self._channel is not None:
+            await self._channel.close()
 
     def _delay(self, error: NightcrewClientError, failures: int) -> float | None:
         """Seconds before the next try; None when there is none."""

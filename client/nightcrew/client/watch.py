@@ -48,6 +48,7 @@ class Watch(Generic[ItemT]):
         ends: bool = False,
         silence: float = SILENCE,
     ) -> None:
+        self._transport = transport
         self._retry = transport.retry
         self._method = method
         self._request = request
@@ -133,6 +134,7 @@ class Watch(Generic[ItemT]):
     async def _read(self) -> Any:
         """One answer; None when the stream has ended."""
         if self._call is None:
+            self._transport.ensure_open()
             self._call = self._method()(self._request)
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._call.read())
@@ -144,6 +146,8 @@ class Watch(Generic[ItemT]):
         self._reading = None
         if reading.cancelled():
             self._drop()
+            if self._ended:
+                return None
             raise Closed
         try:
             response = reading.result()
