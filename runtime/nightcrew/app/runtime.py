@@ -4,20 +4,18 @@ rest_for_one, from left to right: store → log → hosts → executor → agent
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import structlog
-from nightcrew.gateway.grpc.server import GrpcGateway
-from nightcrew.app.hosts import Hosts
 
 from nightcrew.actor.child import ChildSpec
 from nightcrew.actor.component import Component
 from nightcrew.actor.strategy import Strategy
 from nightcrew.actor.supervisor import Supervisor
 from nightcrew.app.components import after, opened
+from nightcrew.app.hosts import Hosts
 from nightcrew.config.settings import Settings
 from nightcrew.crew.bus import Bus
 from nightcrew.crew.commits import Commits
@@ -25,6 +23,7 @@ from nightcrew.crew.directory import Directory
 from nightcrew.crew.executor import Executor
 from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
+from nightcrew.gateway.grpc.server import GrpcGateway
 from nightcrew.keepers.pruner import Pruner
 from nightcrew.keepers.rescuer import Rescuer
 from nightcrew.keepers.scheduler import Scheduler
@@ -36,9 +35,11 @@ from nightcrew.services.catalog import Catalog, Report
 from nightcrew.services.executions import ExecutionService
 from nightcrew.services.feed import EventFeed
 from nightcrew.services.guard import Guard
+from nightcrew.services.logs import LogService
 from nightcrew.services.runtime import RuntimeService
 from nightcrew.services.schedules import ScheduleService
 from nightcrew.services.status import StatusService
+from nightcrew.services.use_cases import UseCases
 from nightcrew.services.watch import WatchService
 from nightcrew.store.sqlite.store import SqliteStore
 
@@ -47,19 +48,6 @@ START_LIMIT: Final = 120.0
 STORE_CLOSE: Final = 30.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The use cases, for a gateway or a test."""
-
-    agents: AgentService
-    apply: ApplyService
-    executions: ExecutionService
-    schedules: ScheduleService
-    status: StatusService
-    watch: WatchService
-    runtime: RuntimeService
 
 
 class Runtime:
@@ -110,12 +98,13 @@ class Runtime:
         self._waker = Waker(commits=self.commits, bus=bus, clock=clock)
         self._pruner = Pruner(commits=self.commits, clock=clock)
         feed = EventFeed(reads=reads, bus=bus)
-        self.services = Services(
+        self.services = UseCases(
             agents=AgentService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),
             apply=ApplyService(commits=self.commits, guard=self.guard, clock=clock),
             executions=ExecutionService(
                 commits=self.commits, reads=reads, bus=bus, guard=self.guard, clock=clock, ids=ids
             ),
+            logs=LogService(reads=reads),
             schedules=ScheduleService(reads=reads, clock=clock),
             status=StatusService(reads=reads, restarts=self.directory.restarts),
             watch=WatchService(store=self.store, bus=bus, feed=feed, clock=clock),
@@ -124,10 +113,11 @@ class Runtime:
                 clock=clock,
                 version=version("nightcrew"),
                 components=self.components,
+                guard=self.guard,
                 drain=self.drain,
             ),
         )
-        self.gateway = GrpcGateway(settings.grpc, self.services, clock=clock)
+        self.gateway = GrpcGateway(settings.grpc, self.services, clock=clock, ids=ids)
         self._root = Supervisor(
             "nightcrew", self._children(clock), clock=clock, strategy=Strategy.REST_FOR_ONE
         )
@@ -172,21 +162,26 @@ class Runtime:
         """The supervision tree as it is now."""
         return self._root.components()
 
-    def drain(self) -> None:
-        """Takes no more work, lets what runs end within the grace time, then stops. Again: stops at once."""
+    def drain(self, seconds: float | None = None) -> None:
+        """Takes no more work, lets what runs end within the grace time, then stops. Again: stops at once.
+
+        Args:
+            seconds: The grace time; None is the setting's.
+        """
         if self._draining or not self.executor.serving:
             self._root.stop()
             return
         self._draining = True
-        self.executor.do(self._drain(), name="drain")
+        grace = self.settings.drain if seconds is None else seconds
+        self.executor.do(self._drain(grace), name="drain")
 
-    async def _drain(self) -> None:
-        log.info("draining", seconds=self.settings.drain, running=self.executor.running)
+    async def _drain(self, grace: float) -> None:
+        log.info("draining", seconds=grace, running=self.executor.running)
         self.guard.close("the runtime is draining; try again when it is back")
         self.gateway.refuse()
         self.scheduler.pause()
         self.directory.close()
-        await self.executor.drain(self.settings.drain)
+        await self.executor.drain(grace)
         self._root.stop()
 
     def stop(self) -> None:

@@ -22,10 +22,11 @@ from nightcrew.domain.lifecycle.agent import AgentEvent
 from nightcrew.domain.page import ListQuery, Page
 from nightcrew.domain.patch import apply_mask
 from nightcrew.domain.spec.agent import Manifest, check_slug
+from nightcrew.domain.values import decode, encode
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.store import Reads, Transaction
 from nightcrew.services.cursors import sync_cursors
-from nightcrew.services.guard import Guard
+from nightcrew.services.guard import Guard, check_dates, check_labels
 from nightcrew.services.once import Request, check_request_id, once
 
 
@@ -63,6 +64,7 @@ class AgentService:
 
         def unit(tx: Transaction, after: After) -> Agent:
             def do() -> Agent:
+                check_dates(manifest, None, now=now)
                 return add_agent(tx, after, manifest, agent_id=agent_id, now=now)
 
             return once(tx, request, now=now, do=do, remember=_id, recall=lambda key: existing(tx, key))
@@ -108,15 +110,26 @@ class AgentService:
                 check_etag(agent, etag)
                 whole = apply_mask(agent_json(agent), patch, paths)
                 manifest = Manifest.parse({**whole, "id": agent_id}, field="agent")
-                self._guard.check_manifest(manifest)
+                self._check_change(agent, manifest, now)
                 return change_agent(tx, after, agent, manifest, now=now)
 
             return once(tx, request, now=now, do=do, remember=_id, recall=lambda key: existing(tx, key))
 
         return await self._commits.run(unit)
 
-    async def delete(self, agent_id: str, *, etag: str, force: bool, request: Request) -> None:
+    def _check_change(self, agent: Agent, manifest: Manifest, now: datetime) -> None:
+        """What is kept as it was needs no check: an agent whose file is gone can still be described anew."""
+        if manifest.spec == agent.spec:
+            check_labels(manifest.labels, field="agent.labels")
+        else:
+            self._guard.check_manifest(manifest)
+            check_dates(manifest, agent.spec, now=now)
+
+    async def delete(self, agent_id: str, *, etag: str, force: bool, request: Request) -> Agent | None:
         """Deletes a STOPPED agent; with `force` it is stopped first, by a committed intent.
+
+        Returns:
+            The agent while it is STOPPING, or None when it is gone.
 
         Raises:
             FailedPrecondition: It is not STOPPED and `force` was not said.
@@ -125,16 +138,16 @@ class AgentService:
         check_request_id(request)
         now = self._clock.now()
 
-        def unit(tx: Transaction, after: After) -> str:
+        def unit(tx: Transaction, after: After) -> Agent | None:
             def do() -> str:
                 agent = existing(tx, agent_id)
                 check_etag(agent, etag)
                 remove_agent(tx, after, agent, force=force, now=now)
                 return agent_id
 
-            return once(tx, request, now=now, do=do, remember=str, recall=str)
+            return tx.agents.get(once(tx, request, now=now, do=do, remember=str, recall=str))
 
-        await self._commits.run(unit)
+        return await self._commits.run(unit)
 
     async def command(self, event: AgentEvent, agent_id: str, *, reason: str, request: Request) -> Agent:
         """Start, stop, pause or resume one agent.
@@ -164,15 +177,15 @@ class AgentService:
         now = self._clock.now()
 
         def unit(tx: Transaction, after: After) -> list[Commanded]:
-            def do() -> list[str]:
-                return tx.agents.ids(selector=selector)
+            def do() -> list[Commanded]:
+                return [
+                    self._try(tx, after, event, agent_id, reason=reason, now=now)
+                    for agent_id in tx.agents.ids(selector=selector)
+                ]
 
-            named = once(tx, request, now=now, do=do, remember=",".join, recall=lambda text: text.split(","))
-            return [
-                self._try(tx, after, event, agent_id, reason=reason, now=now)
-                for agent_id in named
-                if agent_id
-            ]
+            return once(
+                tx, request, now=now, do=do, remember=_remembered, recall=lambda text: _recalled(tx, text)
+            )
 
         return await self._commits.run(unit)
 
@@ -306,3 +319,30 @@ def agent_json(agent: Agent) -> dict[str, Any]:
 
 def _id(agent: Agent) -> str:
     return agent.id
+
+
+def _remembered(results: Sequence[Commanded]) -> str:
+    """Who was commanded, and of those that were refused why."""
+    return encode([[one.agent_id, *_refusal(one.error)] for one in results])
+
+
+def _refusal(error: NightcrewError | None) -> list[Any]:
+    if error is None:
+        return []
+    states = (error.state, list(error.allowed_states)) if isinstance(error, FailedPrecondition) else ("", [])
+    return [error.message, error.code, *states]
+
+
+def _recalled(tx: Transaction, text: str) -> list[Commanded]:
+    """The first answer, with the agents as they are now; one that was deleted since is left out."""
+    found = []
+    for agent_id, *refusal in decode(text):
+        if refusal:
+            message, code, state, allowed = refusal
+            error = FailedPrecondition(
+                message, subject=f"agents/{agent_id}", state=state, allowed_states=allowed, code=code
+            )
+            found.append(Commanded(agent_id=agent_id, error=error))
+        elif agent := tx.agents.get(agent_id):
+            found.append(Commanded(agent_id=agent_id, agent=agent))
+    return found

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -12,10 +13,11 @@ from nightcrew.crew.commits import After, Commits
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.errors import FieldViolation, InvalidArgument
 from nightcrew.domain.spec.agent import Manifest, check_slug
+from nightcrew.domain.values import decode, encode
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Transaction
 from nightcrew.services.agents import add_agent, agent_json, change_agent, remove_agent
-from nightcrew.services.guard import Guard
+from nightcrew.services.guard import Guard, check_dates
 from nightcrew.services.once import Request, check_request_id, once
 
 MAX_AGENTS: Final = 1000
@@ -65,16 +67,14 @@ class ApplyService:
         now = self._clock.now()
 
         def unit(tx: Transaction, after: After) -> list[Change]:
-            changes = plan(tx, manifests, prune_selector=prune_selector)
-            if validate_only:
+            def do() -> list[Change]:
+                changes = plan(tx, manifests, prune_selector=prune_selector, now=now)
+                self._write(tx, after, manifests, changes, now)
                 return changes
 
-            def do() -> str:
-                self._write(tx, after, manifests, changes)
-                return ""
-
-            once(tx, request, now=now, do=do, remember=str, recall=str)
-            return changes
+            if validate_only:
+                return plan(tx, manifests, prune_selector=prune_selector, now=now)
+            return once(tx, request, now=now, do=do, remember=_remembered, recall=_recalled)
 
         return await self._commits.run(unit)
 
@@ -96,9 +96,13 @@ class ApplyService:
             raise InvalidArgument("; ".join(f"{v.field}: {v.description}" for v in found), violations=found)
 
     def _write(
-        self, tx: Transaction, after: After, manifests: Sequence[Manifest], changes: Sequence[Change]
+        self,
+        tx: Transaction,
+        after: After,
+        manifests: Sequence[Manifest],
+        changes: Sequence[Change],
+        now: datetime,
     ) -> None:
-        now = self._clock.now()
         by_id = {manifest.id: manifest for manifest in manifests}
         for change in changes:
             agent = tx.agents.get(change.agent_id)
@@ -113,13 +117,31 @@ class ApplyService:
                     pass
 
 
+def _remembered(changes: Sequence[Change]) -> str:
+    return encode([[change.agent_id, change.action.value, change.diff] for change in changes])
+
+
+def _recalled(text: str) -> list[Change]:
+    return [Change(agent_id, Action(action), diff) for agent_id, action, diff in decode(text)]
+
+
 def plan(
-    tx: Transaction, manifests: Sequence[Manifest], *, prune_selector: Mapping[str, str]
+    tx: Transaction,
+    manifests: Sequence[Manifest],
+    *,
+    prune_selector: Mapping[str, str],
+    now: datetime | None = None,
 ) -> list[Change]:
-    """What applying would change, in the manifests' order, deletions last."""
+    """What applying would change, in the manifests' order, deletions last; with `now` new dates must lie ahead.
+
+    Raises:
+        InvalidArgument: A date that is new has passed.
+    """
     changes = []
-    for manifest in manifests:
+    for index, manifest in enumerate(manifests):
         agent = tx.agents.get(manifest.id)
+        if now is not None:
+            check_dates(manifest, agent.spec if agent else None, now=now, field=f"agents[{index}]")
         new = manifest_json(manifest)
         old = agent_json(agent) if agent is not None else None
         if old == new:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from nightcrew.crew.admission import Work, admit_one
-from nightcrew.crew.bus import Bus
+from nightcrew.crew.bus import Bus, Signal
 from nightcrew.crew.cancels import cancel
 from nightcrew.crew.commits import After, Commits
 from nightcrew.domain.errors import NightcrewError, NotFound
@@ -18,7 +18,7 @@ from nightcrew.domain.page import ListQuery, Page
 from nightcrew.domain.values import decode
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.store import Reads, Transaction
-from nightcrew.services.guard import Guard
+from nightcrew.services.guard import Guard, check_labels
 from nightcrew.services.once import Request, check_request_id, once
 
 
@@ -52,7 +52,7 @@ class ExecutionService:
         Raises:
             NotFound, FailedPrecondition, ResourceExhausted, InvalidArgument: As the rules say.
         """
-        check_request_id(wish.request)
+        _check(wish)
         self._guard.check_open()
         execution_id, now = self._ids.uuid7(), self._clock.now()
 
@@ -71,7 +71,7 @@ class ExecutionService:
             out: list[Execution | NightcrewError] = []
             for wish, execution_id in numbered:
                 try:
-                    check_request_id(wish.request)
+                    _check(wish)
                     out.append(self._admit(tx, after, wish, execution_id, now))
                 except NightcrewError as error:
                     out.append(error)  # raised before anything was written for this wish
@@ -101,8 +101,8 @@ class ExecutionService:
             tx, wish.request, now=now, do=do, remember=lambda e: e.id, recall=lambda key: _get(tx, key)
         )
 
-    async def wait(self, execution_id: str, seconds: float) -> Execution:
-        """The execution once it has ended, or as it is after so many seconds.
+    async def wait(self, execution_id: str, seconds: float, *, closing: Signal | None = None) -> Execution:
+        """The execution once it has ended, or as it is after so many seconds or once `closing` is poked.
 
         Raises:
             NotFound: There is no such execution.
@@ -114,10 +114,15 @@ class ExecutionService:
             timer = self._clock.call_later(
                 seconds, lambda: None if ending.done() else ending.set_result(None)
             )
+            if closing is not None:
+                closing.join(ending)
             try:
-                await asyncio.shield(ending)
+                if closing is None or not closing.version:
+                    await asyncio.shield(ending)
             finally:
                 timer.cancel()
+                if closing is not None:
+                    closing.leave(ending)
         return await self.get(execution_id)
 
     async def get(self, execution_id: str) -> Execution:
@@ -194,6 +199,12 @@ class ExecutionService:
             )
 
         return await self._commits.run(unit)
+
+
+def _check(wish: Triggering) -> None:
+    check_request_id(wish.request)
+    if wish.labels:
+        check_labels(wish.labels, field="labels")
 
 
 def _get(tx: Transaction, execution_id: str) -> Execution:

@@ -5,7 +5,7 @@ from collections import deque
 from itertools import islice
 from typing import Final
 
-from nightcrew.crew.bus import Bus
+from nightcrew.crew.bus import Bus, Signal
 from nightcrew.domain.event import Event
 from nightcrew.ports.store import Reads
 
@@ -26,12 +26,13 @@ class EventFeed:
 
     @property
     def version(self) -> int:
-        """Take it before you look, and hand it to `wait`."""
+        """The signal's version: take it before you look."""
         return self._bus.events.version
 
-    async def wait(self, version: int) -> None:
-        """Returns once something was appended since `version` was taken."""
-        await self._bus.events.wait_past(version)
+    @property
+    def signal(self) -> Signal:
+        """Poked when something was appended."""
+        return self._bus.events
 
     async def bounds(self) -> tuple[int, int]:
         """(oldest sequence kept, newest ever given)."""

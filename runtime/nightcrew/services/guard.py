@@ -1,20 +1,23 @@
 """What may be asked now, and of what: draining, allowed programs, features that are built, guarded tweaks."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from nightcrew.crew.registry import Registry
+from nightcrew.domain.durations import format_instant
 from nightcrew.domain.errors import FieldViolation, InvalidArgument, Unavailable
 from nightcrew.domain.restart import resolve as resolve_restart
 from nightcrew.domain.retry import resolve as resolve_retry
 from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.spec.agent import AgentSpec, Manifest
-from nightcrew.domain.spec.program import Program
+from nightcrew.domain.spec.program import Isolation, Program
 from nightcrew.domain.spec.trigger import Trigger
 from nightcrew.ports.host import ProgramSource
 from nightcrew.programs.tweaks import tweak_faults
 
-MAX_LABEL = 256
+MAX_LABEL: Final = 256
+MAX_LABELS: Final = 64
 
 
 class Guard:
@@ -27,6 +30,11 @@ class Guard:
     def close(self, why: str) -> None:
         """From now on no new work is taken."""
         self._closed = why
+
+    @property
+    def closed(self) -> bool:
+        """Whether the runtime drains."""
+        return bool(self._closed)
 
     def check_open(self) -> None:
         """Whether work is taken.
@@ -62,7 +70,13 @@ class Guard:
             raise InvalidArgument(message, violations=found, code=code)
 
     def _program(self, manifest: Manifest) -> None:
-        self.source_of(manifest.spec.program, field="spec.program")
+        spec = manifest.spec
+        source = self.source_of(spec.program, field="spec.program")
+        if spec.isolation is Isolation.INLINE and not source.is_async:
+            raise InvalidArgument.of(
+                "spec.isolation",
+                f"ISOLATION_INLINE is for async functions; {source.name} is none and would block the runtime",
+            )
 
     def source_of(self, program: Program, *, field: str) -> ProgramSource:
         """The source of a program that may run.
@@ -123,11 +137,40 @@ def _refuse(faults: Sequence[FieldViolation]) -> None:
 
 
 def _labels(manifest: Manifest) -> None:
-    for key, value in manifest.labels.items():
+    check_labels(manifest.labels, field="labels")
+
+
+def check_labels(labels: Mapping[str, str], *, field: str) -> None:
+    """Whether labels keep to their bounds.
+
+    Raises:
+        InvalidArgument: They are too many, or a key or value is too long.
+    """
+    if len(labels) > MAX_LABELS:
+        raise InvalidArgument.of(field, f"must be at most {MAX_LABELS}, are {len(labels)}")
+    for key, value in labels.items():
         if not key or len(key) > MAX_LABEL or len(value) > MAX_LABEL:
             raise InvalidArgument.of(
-                "labels",
+                field,
                 f"keys have 1 to {MAX_LABEL} characters, values at most {MAX_LABEL}; wrong: {key[:40]!r}",
+            )
+
+
+def check_dates(manifest: Manifest, before: AgentSpec | None, *, now: datetime, field: str = "agent") -> None:
+    """Whether every date that a caller newly writes lies ahead; one that is kept as it was may have passed.
+
+    Raises:
+        InvalidArgument: One has passed: it would never fire.
+    """
+    for index, trigger in enumerate(manifest.spec.triggers):
+        date = trigger.schedule.date if trigger.schedule is not None else None
+        if date is None or date.time > now:
+            continue
+        known = before.trigger(trigger.id) if before is not None else None
+        if known is None or known.schedule is None or known.schedule.date != date:
+            raise InvalidArgument.of(
+                f"{field}.spec.triggers[{index}].schedule.date.time",
+                f"has passed: it is {format_instant(now)} now",
             )
 
 
@@ -148,13 +191,15 @@ def _policies(manifest: Manifest) -> None:
 
 def _triggers(manifest: Manifest) -> None:
     found: list[FieldViolation] = []
+    code: str | None = None
     for index, trigger in enumerate(manifest.spec.triggers):
         try:
             _trigger(trigger)
         except InvalidArgument as error:
             found += error.within(f"spec.triggers[{index}]").violations
+            code = code or error.code
     if found:
-        raise InvalidArgument("; ".join(v.description for v in found), violations=found)
+        raise InvalidArgument("; ".join(v.description for v in found), violations=found, code=code)
 
 
 def _trigger(trigger: Trigger) -> None:

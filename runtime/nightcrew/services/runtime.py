@@ -1,12 +1,16 @@
 """The use cases of the runtime itself: what it is, what it is made of, and letting it drain."""
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from nightcrew.actor.component import Component
+from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.page import Page
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Store, StoreFigures
+from nightcrew.services.guard import Guard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +21,7 @@ class RuntimeInfo:
     start_time: datetime
     store: str
     figures: StoreFigures
+    draining: bool
 
 
 class RuntimeService:
@@ -29,12 +34,14 @@ class RuntimeService:
         clock: Clock,
         version: str,
         components: Callable[[], Sequence[Component]],
-        drain: Callable[[], None],
+        guard: Guard,
+        drain: Callable[[float | None], None],
     ) -> None:
         self._store = store
         self._version = version
         self._start_time = clock.now()
         self._components = components
+        self._guard = guard
         self._drain = drain
 
     async def info(self) -> RuntimeInfo:
@@ -44,12 +51,45 @@ class RuntimeService:
             start_time=self._start_time,
             store=self._store.location,
             figures=await self._store.reads.store_figures(),
+            draining=self._guard.closed,
         )
 
-    def components(self) -> Sequence[Component]:
-        """The supervision tree as it is now."""
-        return self._components()
+    def components(self, *, page_size: int, page_token: str) -> Page[Component]:
+        """A page of the supervision tree as it is now, parents before their children.
 
-    def drain(self) -> None:
-        """Begins the drain, as SIGTERM does; the process ends when it is done."""
-        self._drain()
+        Raises:
+            InvalidArgument: The token is none of ours.
+        """
+        rows = self._components()
+        start = 0
+        if page_token:
+            position, last = _read(page_token)
+            # The tree may have changed since: go on behind the last one shown, or where it stood.
+            start = next((index + 1 for index, one in enumerate(rows) if one.id == last), position)
+        shown = list(rows[start : start + page_size])
+        end = start + len(shown)
+        return Page(shown, _token(end, shown[-1].id) if shown and end < len(rows) else "")
+
+    def drain(self, *, grace: float | None = None) -> None:
+        """Begins the drain, as SIGTERM does; the process ends when it is done. Again: it goes on as it does.
+
+        Args:
+            grace: Seconds that running work gets; None is what the runtime was configured with.
+        """
+        if not self._guard.closed:
+            self._drain(grace)
+
+
+def _token(position: int, last: str) -> str:
+    return base64.urlsafe_b64encode(f"{position} {last}".encode()).decode().rstrip("=")
+
+
+def _read(token: str) -> tuple[int, str]:
+    try:
+        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode()
+        position, last = text.split(" ", 1)
+        return int(position), last
+    except ValueError:
+        raise InvalidArgument.of(
+            "page_token", "is not a token that this service gave out; begin without one"
+        ) from None

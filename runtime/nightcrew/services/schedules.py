@@ -58,17 +58,15 @@ class ScheduleService:
         Raises:
             InvalidArgument: The schedule or the count is wrong; field paths begin with `schedule`.
         """
-        if count < 0 or count > MAX_COUNT:
-            raise InvalidArgument.of(
-                "count", f"must be 1 to {MAX_COUNT}, or 0 for {DEFAULT_COUNT}; is {count}"
-            )
+        if count < 0:
+            raise InvalidArgument.of("count", f"must not be negative, is {count}; 0 is {DEFAULT_COUNT}")
         try:
             compiled = compile_schedule(schedule)
         except InvalidArgument as error:
             raise error.within("schedule") from error
         found: list[Previewed] = []
         instant = after or self._clock.now()
-        for _ in range(count or DEFAULT_COUNT):
+        for _ in range(min(count, MAX_COUNT) or DEFAULT_COUNT):
             following = compiled.next_after(instant)
             if following is None:
                 break

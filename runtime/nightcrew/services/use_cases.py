@@ -1,0 +1,26 @@
+"""Every use case there is, in one parcel: what a gateway is given."""
+
+from dataclasses import dataclass
+
+from nightcrew.services.agents import AgentService
+from nightcrew.services.apply import ApplyService
+from nightcrew.services.executions import ExecutionService
+from nightcrew.services.logs import LogService
+from nightcrew.services.runtime import RuntimeService
+from nightcrew.services.schedules import ScheduleService
+from nightcrew.services.status import StatusService
+from nightcrew.services.watch import WatchService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """The use cases, for a gateway or a test."""
+
+    agents: AgentService
+    apply: ApplyService
+    executions: ExecutionService
+    logs: LogService
+    schedules: ScheduleService
+    status: StatusService
+    watch: WatchService
+    runtime: RuntimeService
