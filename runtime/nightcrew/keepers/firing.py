@@ -136,7 +136,9 @@ def _skip_inactive(
         return cursor.cursor
     gone = passed(compiled, cursor.cursor, agent.state_time, agent_id=agent.id, trigger_id=cursor.trigger_id)
     if gone is None:
-        return cursor.cursor
+        # A time whose jitter reaches past the start still fires; without one, this need not be asked again.
+        following = compiled.next_after(cursor.cursor)
+        return agent.state_time if following is None or following > agent.state_time else cursor.cursor
     _record_passed(tx, agent, cursor.trigger_id, gone, FireOutcome.NOT_ACTIVE, now=now)
     return gone.last
 

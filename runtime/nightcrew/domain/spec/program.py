@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from nightcrew.domain.durations import Duration
 from nightcrew.domain.spec.base import Spec, exactly_one
@@ -62,6 +62,7 @@ class Program(Spec):
     """Exactly one of its kinds."""
 
     KINDS: ClassVar[tuple[str, ...]] = ("python", "langflow", "command", "http")
+    _kind: str = PrivateAttr(default="")
 
     python: PythonProgram | None = None
     langflow: LangflowProgram | None = None
@@ -70,13 +71,13 @@ class Program(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        exactly_one(self, self.KINDS, "program")
+        self._kind = exactly_one(self, self.KINDS, "program")
         return self
 
     @property
     def kind(self) -> str:
         """`python`, `langflow`, `command` or `http`."""
-        return exactly_one(self, self.KINDS, "program")
+        return self._kind
 
     @property
     def name(self) -> str:

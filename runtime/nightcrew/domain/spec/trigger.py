@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from nightcrew.domain.durations import Duration, Instant
 from nightcrew.domain.spec.base import Spec, exactly_one
@@ -85,6 +85,7 @@ class Schedule(Spec):
     """When to fire: exactly one kind, and the settings that all kinds share."""
 
     KINDS: ClassVar[tuple[str, ...]] = ("cron", "interval", "civil", "date")
+    _kind: str = PrivateAttr(default="")
 
     cron: Cron | None = None
     interval: Interval | None = None
@@ -101,13 +102,13 @@ class Schedule(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        exactly_one(self, self.KINDS, "schedule")
+        self._kind = exactly_one(self, self.KINDS, "schedule")
         return self
 
     @property
     def kind(self) -> str:
         """`cron`, `interval`, `civil` or `date`."""
-        return exactly_one(self, self.KINDS, "schedule")
+        return self._kind
 
 
 class Webhook(Spec):
@@ -136,6 +137,7 @@ class Trigger(Spec):
     """One trigger of an agent; `id` is unique in the agent."""
 
     KINDS: ClassVar[tuple[str, ...]] = ("schedule", "webhook", "event", "resident")
+    _kind: str = PrivateAttr(default="")
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     disabled: bool = False
@@ -148,10 +150,10 @@ class Trigger(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        exactly_one(self, self.KINDS, "trigger")
+        self._kind = exactly_one(self, self.KINDS, "trigger")
         return self
 
     @property
     def kind(self) -> str:
         """`schedule`, `webhook`, `event` or `resident`."""
-        return exactly_one(self, self.KINDS, "trigger")
+        return self._kind
