@@ -1,29 +1,28 @@
-"""The hosts, put together: inline and worker processes behind one router, as one component."""
-
-import asyncio
+"""The hosts, put together: the loop and the worker processes behind one router, as one component."""
 
 from nightcrew.actor.child import Ready
 from nightcrew.config.settings import Settings
-from nightcrew.domain.spec.program import Isolation
 from nightcrew.hosts.inline import InlineHost
-from nightcrew.ports.clock import Clock, Ids
-from nightcrew.ports.host import ProgramSource
+from nightcrew.hosts.process.host import ProcessHost, ProcessSettings
+from nightcrew.hosts.router import RoutingHost
+from nightcrew.ports.clock import Clock
 
 
 class Hosts:
-    """TEMP."""
+    """Where programs run; `router` is what the executor hands jobs to."""
 
-    def __init__(self, settings: Settings, *, clock: Clock, ids: Ids) -> None:
-        del settings, ids
-        self.router = InlineHost(clock)
-
-    def placement(self, asked: Isolation, source: ProgramSource) -> Isolation:
-        del asked, source
-        return Isolation.INLINE
+    def __init__(self, settings: Settings, *, clock: Clock) -> None:
+        self.inline = InlineHost(clock)
+        self.process = ProcessHost(
+            ProcessSettings(
+                workers=settings.workers, memory_limit=settings.worker_memory, log_level=settings.log_level
+            )
+        )
+        self.router = RoutingHost(self.inline, self.process)
 
     async def serve(self, ready: Ready) -> None:
-        ready()
+        """Keeps the workers until it is cancelled, then ends them and the watchdog."""
         try:
-            await asyncio.get_running_loop().create_future()
+            await self.process.serve(ready)
         finally:
-            self.router.close()
+            self.inline.close()

@@ -24,6 +24,7 @@ from nightcrew.crew.executor import Executor
 from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
 from nightcrew.gateway.grpc.server import GrpcGateway
+from nightcrew.hosts.router import resolve_isolation
 from nightcrew.keepers.pruner import Pruner
 from nightcrew.keepers.rescuer import Rescuer
 from nightcrew.keepers.scheduler import Scheduler
@@ -74,12 +75,12 @@ class Runtime:
         bus = Bus()
         self.commits = Commits(self.store, bus)
         self.logs = LogWriter(self.commits, clock)
-        self.hosts = Hosts(settings, clock=clock, ids=ids)
+        self.hosts = Hosts(settings, clock=clock)
         self.executor = Executor(
             commits=self.commits,
             registry=self.registry,
             host=self.hosts.router,
-            placement=self.hosts.placement,
+            placement=resolve_isolation,
             logs=self.logs,
             clock=clock,
             ids=ids,

@@ -77,7 +77,7 @@ def up(
 
 async def serve(settings: Settings, paths: list[Path], *, prune: bool) -> int:
     """Runs a runtime to its end; returns the exit code."""
-    configure_logging(settings.log_format.value, settings.log_level)
+    configure_logging(log_format=settings.log_format.value, level=settings.log_level)
     runtime = Runtime(settings, paths, prune=prune, clock=SystemClock(), ids=SystemIds())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

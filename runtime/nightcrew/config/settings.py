@@ -32,8 +32,7 @@ class Settings(BaseSettings):
         grpc: HOST:PORT of the gRPC service; port 0 picks a free one.
         http: HOST:PORT of the HTTP service, or `off` (which it is until it is built).
         drain: Seconds that running work gets at SIGTERM.
-        workers: POOL workers for Python programs; 0 is one a core.
-        flow_workers: POOL workers for flows; 0 is one a core.
+        workers: POOL workers for Python programs, and as many for flows; 0 is one a core.
         worker_memory: Bytes of memory a worker may hold before it is ended.
     """
 
@@ -46,7 +45,6 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     drain: float = Field(default=10.0, ge=0, le=86400)
     workers: int = Field(default=0, ge=0, le=256)
-    flow_workers: int = Field(default=0, ge=0, le=256)
     worker_memory: int = Field(default=2 * 1024**3, ge=64 * 1024**2)
 
     @field_validator("grpc")

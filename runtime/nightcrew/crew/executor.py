@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 class Placement(Protocol):
     """Where a program runs, resolved from what its author said and what it is."""
 
-    def __call__(self, asked: Isolation, source: ProgramSource) -> Isolation:
+    def __call__(self, isolation: Isolation, source: ProgramSource) -> Isolation:
         """INLINE, POOL or DEDICATED.
 
         Raises:
