@@ -16,7 +16,7 @@ import structlog
 from nightcrew.domain.execution import TriggerKind, TriggerRef
 from nightcrew.domain.spec.program import Isolation, LangflowProgram, Program, PythonProgram
 from nightcrew.ports.host import Job, ProgramSource
-from nightcrew.programs.python import load_python
+from nightcrew.programs.python import forget_python
 from nightcrew.system import capture
 from nightcrew.system.logging import configure_logging
 
@@ -126,7 +126,7 @@ def _clean_imports():
     for name in set(sys.modules) - modules:
         if name.startswith("prog_"):
             del sys.modules[name]
-    load_python.cache_clear()
+    forget_python()
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from nightcrew.ports.host import ProgramSource, Succeeded
 ASYNC = ProgramSource(kind="python", name="m:f", path="m.py", is_async=True)
 SYNC = ProgramSource(kind="python", name="m:f", path="m.py")
 FLOW = ProgramSource(kind="langflow", name="f", path="f.json", is_async=True)
-U, I, P, D = Isolation
+UNSET, INLINE, POOL, OWN = Isolation
 
 
 @pytest.mark.parametrize(
     ("asked", "source", "got"),
-    [(U, ASYNC, I), (U, SYNC, P), (U, FLOW, P), (I, ASYNC, I)]
-    + [(one, source, one) for one in (P, D) for source in (ASYNC, SYNC, FLOW)],
+    [(UNSET, ASYNC, INLINE), (UNSET, SYNC, POOL), (UNSET, FLOW, POOL), (INLINE, ASYNC, INLINE)]
+    + [(one, source, one) for one in (POOL, OWN) for source in (ASYNC, SYNC, FLOW)],
 )
 def test_isolation(asked, source, got):
     assert resolve_isolation(asked, source) is got
@@ -46,7 +46,7 @@ class Named:
 
 @pytest.mark.parametrize(
     ("isolation", "own", "where"),
-    [(I, False, "inline"), (P, False, "process"), (D, False, "process"), (I, True, "process")],
+    [(INLINE, False, "inline"), (POOL, False, "process"), (OWN, False, "process"), (INLINE, True, "process")],
 )
 async def test_routing(programs, sink, isolation, own, where):
     inline, process = Named("inline"), Named("process")

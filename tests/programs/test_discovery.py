@@ -7,7 +7,7 @@ import pytest
 
 from nightcrew.programs.discovery import discover, locate
 from nightcrew.programs.errors import LoadError
-from nightcrew.programs.python import load_python
+from nightcrew.programs.python import forget_python, load_python
 
 HEAD = "from nightcrew.agent import agent, every\n\n"
 
@@ -19,7 +19,7 @@ def _clean_imports():
     sys.path[:] = path
     for name in set(sys.modules) - modules:
         del sys.modules[name]
-    load_python.cache_clear()
+    forget_python()
 
 
 def write(folder: Path, name: str, text: str) -> Path:

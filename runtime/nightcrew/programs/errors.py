@@ -36,3 +36,23 @@ class InvalidInput(NightcrewError):  # noqa: N818 - named like the domain's erro
     """The input does not fit what the program takes; trying again would not help."""
 
     code = INVALID_INPUT
+
+
+class FlowError(Exception):
+    """A component of a flow failed, or the flow answered with an error.
+
+    Args:
+        message: What it said.
+        type_name: The class of the component's own exception.
+        traceback: Its traceback.
+    """
+
+    def __init__(self, message: str, *, type_name: str = "FlowError", traceback: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.type_name = type_name
+        self.traceback = traceback
+
+    def to_execution_error(self) -> ExecutionError:
+        """The error as an execution carries it."""
+        return ExecutionError(type=self.type_name, message=self.message, traceback=self.traceback)
