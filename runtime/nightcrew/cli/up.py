@@ -17,6 +17,7 @@ from nightcrew.services.catalog import Report
 from nightcrew.system.clock import SystemClock
 from nightcrew.system.ids import SystemIds
 from nightcrew.system.logging import configure_logging
+from nightcrew.system.tuning import tune_gc
 
 REFUSED = 1
 WRONG_USE = 2
@@ -92,6 +93,7 @@ async def serve(settings: Settings, paths: list[Path], *, prune: bool) -> int:
 
 def _announcer(runtime: Runtime) -> Callable[[], None]:
     def ready() -> None:
+        tune_gc()
         for line in faults_of(runtime.report):
             print(line, file=sys.stderr)
         host = runtime.settings.grpc.rpartition(":")[0]
