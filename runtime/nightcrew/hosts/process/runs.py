@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from nightcrew.domain.log import LogStream
 from nightcrew.hosts.attempt import Attempt
 from nightcrew.ports.host import Outcome
-from nightcrew.programs.langflow import FlowRunner
+from nightcrew.programs.langflow.runner import FlowRunner
 from nightcrew.programs.python import load_python, loaded_python
 from nightcrew.system.capture import adopt_structlog, recording
 

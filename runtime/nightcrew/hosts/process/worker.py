@@ -18,7 +18,7 @@ from nightcrew.hosts.process import protocol
 from nightcrew.hosts.process.guardian import post_guardian
 from nightcrew.hosts.process.runs import AsyncRun, SyncRun, WorkerRun
 from nightcrew.ports.host import Outcome
-from nightcrew.programs.langflow import FlowRunner
+from nightcrew.programs.langflow.runner import FlowRunner
 from nightcrew.system.capture import adopt_structlog, install
 from nightcrew.system.clock import SystemClock
 from nightcrew.system.logging import configure_logging

@@ -16,9 +16,9 @@ from nightcrew.domain.values import encode
 from nightcrew.ports.host import ProgramSource
 from nightcrew.programs.errors import FlowError, InvalidInput, LoadError
 from nightcrew.programs.failure import shorten
-from nightcrew.programs.flow_events import FlowEvents
-from nightcrew.programs.flow_failure import flow_failure
 from nightcrew.programs.flows import nodes_of, read_flow, schedule_of_flow, template_of
+from nightcrew.programs.langflow.events import FlowEvents
+from nightcrew.programs.langflow.failure import flow_failure
 from nightcrew.programs.tweaks import tweak_faults
 
 TEMPLATES: Final = 32
