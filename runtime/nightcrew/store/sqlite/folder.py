@@ -1,5 +1,6 @@
 """Makes the data folder and the store's file, for their owner's eyes only."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -30,13 +31,17 @@ def make_file(path: Path) -> None:
     """Makes the store's file (mode 0600) if it is missing; SQLite gives its log and index the same mode.
 
     Raises:
-        StoreError: It can't be made.
+        StoreError: It can't be made, or can't be written. SQLite would open such a file all the same, and leave
+            a log and an index beside it that can't be written either.
     """
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
     except OSError as error:
+        cause = "read_only" if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} else "cannot_open"
         raise StoreError(
-            f"the store's file {path} can't be used: {error.strerror}", metadata={"cause": "cannot_open"}
+            f"the store's file {path} can't be written: {error.strerror}; mend it, or give another folder with"
+            " --data",
+            metadata={"cause": cause},
         ) from error
