@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
+
 from nightcrew.domain.event import EXECUTION_EVENTS, NewEvent, agent_source
 from nightcrew.domain.execution import Execution, ExecutionState, TriggerKind, TriggerRef
 from nightcrew.ports.store import Transaction
@@ -69,8 +70,8 @@ async def one(store: SqliteStore, agent_id: str, execution_id: str) -> None:
     assert await store.write(finish)
 
 
-async def burn(share: float, turn: float = 0.001) -> None:
-    """Keeps the loop busy for a share of the time, in turns of a millisecond."""
+async def burn(share: float, turn: float = 0.01) -> None:
+    """Keeps the loop busy for a share of the time, in turns of 10 ms (uvloop counts in whole milliseconds)."""
     while True:
         until = time.perf_counter() + turn * share
         while time.perf_counter() < until:
@@ -81,7 +82,7 @@ async def burn(share: float, turn: float = 0.001) -> None:
 async def burst(options: argparse.Namespace) -> None:
     ids = SystemIds()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        store = SqliteStore(Path(folder), clock=SystemClock(), ids=ids)
+        store = SqliteStore(Path(folder), clock=SystemClock(), ids=ids, lend_seconds=options.lend)
         await store.open()
         work = iter([(f"agent-{n % options.agents}", ids.uuid7()) for n in range(options.executions)])
 
@@ -115,7 +116,7 @@ def main() -> None:
         "--busy", type=float, default=0.0, help="share of the loop's time that is burnt, 0 to 1"
     )
     parser.add_argument(
-        "--lend", type=float, default=None, help="seconds the loop lends the writer; 0: never"
+        "--lend", type=float, default=writer.LEND_SECONDS, help="seconds the loop lends the writer; 0: never"
     )
     parser.add_argument("--switch", type=float, default=None, help="sys.setswitchinterval, in seconds")
     parser.add_argument("--asyncio", action="store_true", help="without uvloop")
@@ -123,8 +124,6 @@ def main() -> None:
         "--folder", default=None, help="where the file is made (default: the temporary folder)"
     )
     options = parser.parse_args()
-    if options.lend is not None:
-        writer.LEND_SECONDS = options.lend
     if options.switch is not None:
         sys.setswitchinterval(options.switch)
     (asyncio.run if options.asyncio else uvloop.run)(burst(options))

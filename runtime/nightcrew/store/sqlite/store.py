@@ -12,7 +12,7 @@ from nightcrew.store.sqlite.lock import FolderLock
 from nightcrew.store.sqlite.migrate import migrate, shipped
 from nightcrew.store.sqlite.pool import ReaderPool
 from nightcrew.store.sqlite.reads import SqliteReads
-from nightcrew.store.sqlite.writer import Writer
+from nightcrew.store.sqlite.writer import LEND_SECONDS, Writer
 
 T = TypeVar("T")
 
@@ -24,15 +24,16 @@ class SqliteStore:
         folder: The data folder; made if it is missing.
         clock: Dates the migrations.
         ids: Gives a new file its incarnation.
+        lend_seconds: How long the event loop may be held while a batch of units runs (writer.Writer tells why).
     """
 
-    def __init__(self, folder: Path, *, clock: Clock, ids: Ids) -> None:
+    def __init__(self, folder: Path, *, clock: Clock, ids: Ids, lend_seconds: float = LEND_SECONDS) -> None:
         self._folder = folder
         self._path = folder / FILE_NAME
         self._clock = clock
         self._ids = ids
         self._lock = FolderLock(folder)
-        self._writer = Writer(self._path)
+        self._writer = Writer(self._path, lend_seconds=lend_seconds)
         self._pool = ReaderPool(self._path)
         self._reads = SqliteReads(self._pool)
         self._incarnation = ""

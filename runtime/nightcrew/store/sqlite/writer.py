@@ -19,6 +19,7 @@ MAX_PENDING: Final = 20_000
 
 MAX_BATCH: Final = 1_000
 LEND_SECONDS: Final = 0.006
+"""For how long the event loop may be held while units run: a batch's own bound, and some more."""
 
 
 class _Batch:
@@ -51,9 +52,9 @@ class Writer:
     second. The time lent is bounded, and COMMIT, which is where the disk is waited for, runs beside the loop.
     """
 
-    def __init__(self, path: Path, *, lend_seconds: float | None = None) -> None:
+    def __init__(self, path: Path, *, lend_seconds: float) -> None:
         self._path = path
-        self._lend_seconds = LEND_SECONDS if lend_seconds is None else lend_seconds
+        self._lend_seconds = lend_seconds
         self._group = GroupCommit(path)
         self._inbox: SimpleQueue[_Batch | None] = SimpleQueue()
         self._pending: list[Job] = []
