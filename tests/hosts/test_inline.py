@@ -219,6 +219,12 @@ async def test_one_that_blocks_the_loop_is_named(host, programs, module, sink, u
     assert "time.sleep(seconds)" in entry.fields["stack"]
 
 
+async def test_many_short_ones_are_not_named(host, programs, module, sink):
+    jobs = [programs.job(module, "blocks", given={"seconds": 0.01}) for _ in range(60)]
+    await asyncio.gather(*[host.run(one, sink) for one in jobs])
+    assert host.blocked == 0, "together they held the loop for 0.6 s, but none of them did"
+
+
 async def test_one_that_does_not_block_is_not_named(host, programs, module, sink):
     await host.run(programs.job(module, "blocks", given={"seconds": 0.1}), sink)
     await host.run(programs.job(module, "echo"), sink)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 
 from nightcrew.domain.errors import Unavailable
 from nightcrew.domain.log import LogStream
@@ -401,8 +402,6 @@ async def test_workers_that_do_not_come_up(job, sink, monkeypatch, tmp_path):
 
 
 async def test_what_the_process_itself_prints_goes_to_the_runtimes_log(host, job, sink, until):
-    import structlog
-
     with structlog.testing.capture_logs() as logs:
         assert await host.run(job("raw"), sink) == Succeeded("null")
         await until(lambda: any(one["event"] == "raw bytes of the process" for one in logs))
@@ -410,6 +409,19 @@ async def test_what_the_process_itself_prints_goes_to_the_runtimes_log(host, job
     assert line["worker"].startswith("pool-")
     assert line["stream"] == "stdout"
     assert sink.messages(LogStream.STDOUT) == []
+
+
+async def test_a_fault_leaves_its_stack_in_the_runtimes_log(host, job, sink):
+    with structlog.testing.capture_logs() as logs:
+        assert (await host.run(job("segfaults"), sink)).reason == "worker_lost"
+    assert any(" in segfaults" in one["event"] for one in logs), logs
+
+
+async def test_flows_without_lfx_say_what_to_install(host, programs, sink):
+    host._has_lfx = False
+    outcome = await host.run(programs.flow("prompt_echo"), sink)
+    assert isinstance(outcome, NotLoaded)
+    assert "nightcrew[langflow]" in outcome.error.message
 
 
 async def test_it_is_not_run_when_it_is_not_served(job, sink):
@@ -422,7 +434,9 @@ async def test_the_end_of_the_host_ends_its_runs(job, sink, mark, until):
         run = asyncio.create_task(host.run(job("sleeps", given={"mark": mark}), sink))
         await until(lambda: Path(mark).exists())
         pid = host.workers[0].pid
-    assert isinstance(await run, Interrupted)
+    outcome = await run
+    assert isinstance(outcome, Interrupted)
+    assert outcome.reason == "drained"
     assert gone(pid)
 
 
@@ -430,7 +444,9 @@ async def test_the_end_of_the_host_while_a_worker_starts(job, sink):
     async with serving() as host:
         run = asyncio.create_task(host.run(job("echo"), sink))
         await asyncio.sleep(0)
-    assert isinstance(await run, Interrupted)
+    outcome = await run
+    assert isinstance(outcome, Interrupted)
+    assert outcome.reason == "drained"
 
 
 RUNTIME = """

@@ -64,10 +64,11 @@ def build(model: type[S], values: Mapping[str, Any], *, names: Mapping[str, str]
     try:
         return model(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        raise _renamed(invalid(error), names or {}) from error
+        raise renamed(invalid(error), names or {}) from error
 
 
-def _renamed(error: InvalidArgument, names: Mapping[str, str]) -> InvalidArgument:
+def renamed(error: InvalidArgument, names: Mapping[str, str]) -> InvalidArgument:
+    """The same error, its fields under the names that the author knows."""
     if not names:
         return error
     moved = [(_rename(one.field, names), one.description) for one in error.violations]

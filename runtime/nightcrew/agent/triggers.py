@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
-from nightcrew.agent.arguments import Span, build, choice, span
+from nightcrew.agent.arguments import Span, build, choice, renamed, span
 from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.spec.policy import OverlapPolicy
 from nightcrew.domain.spec.trigger import (
     CatchUp,
@@ -176,10 +177,17 @@ _TIMING = frozenset(Timing.__annotations__)
 _ZONED = frozenset(ZonedTiming.__annotations__)
 _LOCAL_KINDS = frozenset({"cron", "civil"})
 _SCHEDULE_NAMES = {
+    "cron.expression": "expression",
+    "interval.every": "every",
+    "interval.phase": "phase",
+    "civil.days": "days",
+    "civil.time_of_day": "time",
+    "date.time": "time",
     "start_time": "start",
     "end_time": "end",
     "time_zone": "tz",
     "catch_up.window": "catch_up_window",
+    "catch_up.mode": "catch_up",
 }
 
 
@@ -205,6 +213,11 @@ def _schedule(kind: str, spec: Cron | Interval | Civil | Date, options: ZonedTim
         },
         names=_SCHEDULE_NAMES,
     )
+    try:
+        # Compiled here so that a fault is told with the author's file and line.
+        compile_schedule(schedule)
+    except InvalidArgument as error:
+        raise renamed(error, _SCHEDULE_NAMES) from None
     common = {name: value for name, value in given.items() if name in _COMMON}
     return _trigger(kind, {"schedule": schedule}, common)
 

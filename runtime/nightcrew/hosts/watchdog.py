@@ -13,10 +13,10 @@ import structlog
 from nightcrew.domain.log import Severity
 from nightcrew.hosts.attempt import Attempt
 
-_BEATS = 5
-"""Heartbeats within the limit: a block is seen at most a fifth of the limit late."""
+_BEATS = 10
+"""Heartbeats and looks within the limit: a block is seen at most a fifth of the limit late."""
 
-_IDLE_BEATS = 20
+_IDLE_BEATS = 40
 """Heartbeats without a program after which both sides rest."""
 
 _log = structlog.get_logger(__name__)
@@ -80,14 +80,22 @@ class Watchdog:
         self._loop.call_later(self._limit / _BEATS, self._heartbeat)
 
     def _watch(self) -> None:
-        reported = 0.0
+        """Looks at which task is in its step: the same one, with no heartbeat, for over the limit is a block.
+
+        The heartbeat alone would not do: a thousand short steps in one turn of the loop delay it, too.
+        """
+        seen: tuple[object, float] = (None, 0.0)
+        since = 0.0
+        reported = False
         while not self._closed.is_set():
             self._awake.wait()
             self._closed.wait(self._limit / _BEATS)
-            beat = self._beat
-            # One report a block: the beat it was reported for has not moved since.
-            if self._awake.is_set() and _seconds() - beat > self._limit and beat != reported:
-                reported = beat
+            now = _seconds()
+            look = (asyncio.current_task(self._loop) if self._loop is not None else None, self._beat)
+            if look != seen:
+                seen, since, reported = look, now, False
+            elif look[0] is not None and not reported and now - since > self._limit:
+                reported = True
                 self._report()
 
     def _report(self) -> None:

@@ -34,6 +34,8 @@ def bind_function(function: Callable[..., Any], *, path: str) -> Binding:
     hints = _hints(function)
     parameters = list(signature.parameters.values())
     context = next((one for one in parameters if _is_context(one, hints)), None)
+    if not parameters:
+        return lambda _ctx, _given: ((), {})
     rest = [one for one in parameters if one is not context]
     if len(rest) == 1 and _takes_whole(rest[0], hints):
         only, validate = rest[0], _validator(rest[0], hints, path)

@@ -19,6 +19,8 @@ _MAX_REASON: Final = 2048
 
 def result_text(value: object) -> str | ExecutionError:
     """The JSON text of a result, or why it can't be kept: not retryable, for the effect has happened."""
+    if value is None:
+        return "null"
     try:
         plain = plain_value(value)
         reason = flaw(plain)

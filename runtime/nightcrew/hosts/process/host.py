@@ -1,6 +1,7 @@
 """ProcessHost: sync programs, flows and whatever else must not share the runtime's process."""
 
 import asyncio
+import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +11,20 @@ import psutil
 import structlog
 
 from nightcrew.domain.errors import Unavailable
+from nightcrew.domain.execution import ExecutionError
 from nightcrew.domain.spec.program import Isolation
 from nightcrew.hosts.process.link import Ticket, WorkerLink
 from nightcrew.hosts.process.pool import RUNS_PER_WORKER, Pool
-from nightcrew.ports.host import Job, LogSink, Outcome
+from nightcrew.ports.host import Job, LogSink, NotLoaded, Outcome
 
 MIB: Final = 1024 * 1024
 _WATCH_INTERVAL: Final = 0.2
+
+_NO_LFX: Final = ExecutionError(
+    type="program_load",
+    message="flows need lfx, which is not installed: pip install 'nightcrew[langflow]'",
+    retryable=False,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +66,7 @@ class ProcessHost:
         self._tickets: dict[tuple[str, int], tuple[Ticket, Pool]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._own = 0
+        self._has_lfx = importlib.util.find_spec("lfx") is not None
 
     @property
     def workers(self) -> list[WorkerLink]:
@@ -87,6 +96,8 @@ class ProcessHost:
         """
         if self._tasks is None:
             raise Unavailable("worker processes can't be started: their host does not run")
+        if job.source.kind == "langflow" and not self._has_lfx:
+            return NotLoaded(_NO_LFX)
         ticket = Ticket(job, sink, asyncio.get_running_loop().create_future())
         pool = self._pool_of(job)
         key = (job.execution_id, job.lease)

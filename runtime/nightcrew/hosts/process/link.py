@@ -20,6 +20,7 @@ STUCK_AFTER: Final = 5.0
 """Seconds without a heartbeat after which a busy worker's loop counts as blocked."""
 
 WORKER_LOST: Final = "worker_lost"
+DRAINED: Final = "drained"
 _EOF_PATIENCE: Final = 1.0
 _MAX_LINE: Final = 8 * 1024
 _SEND_BUFFER: Final = 1024 * 1024
@@ -92,6 +93,7 @@ class WorkerLink(asyncio.Protocol):
         self._ended = asyncio.Event()
         self._beat = 0.0
         self._verdict = ""
+        self._reason = WORKER_LOST
 
     @property
     def load(self) -> int:
@@ -146,6 +148,10 @@ class WorkerLink(asyncio.Protocol):
             sys.executable,
             # Not the working directory: a file there must not stand in for a library.
             "-P",
+            # Unbuffered, and with a Python stack on a fault: what it says before it crashes is in the log.
+            "-u",
+            "-X",
+            "faulthandler",
             "-m",
             "nightcrew.hosts.process.worker",
             f"--pipe={pipe}",
@@ -174,11 +180,12 @@ class WorkerLink(asyncio.Protocol):
         ticket.cancelling = True
         self._send(protocol.CANCEL, number=ticket.number)
 
-    def kill(self, why: str) -> None:
-        """Ends the process at once, with everything it started."""
+    def kill(self, why: str, *, reason: str = WORKER_LOST) -> None:
+        """Ends the process at once, with everything it started; its runs are interrupted for this reason."""
         if self.dead:
             return
-        self._verdict = self._verdict or why
+        if not self._verdict:
+            self._verdict, self._reason = why, reason
         self.ready = False
         if self._process is None or self._process.returncode is not None:
             return  # not started yet: `start` sees the verdict; or gone: its watcher tells
@@ -256,7 +263,7 @@ class WorkerLink(asyncio.Protocol):
         finally:
             for one in said:
                 one.cancel()
-            self.kill("the runtime ends")
+            self.kill("the runtime ends", reason=DRAINED)
             self._finish("ended with the runtime")
 
     def _finish(self, how: str) -> None:
@@ -270,7 +277,7 @@ class WorkerLink(asyncio.Protocol):
             self._transport.close()
         lost, self._tickets = list(self._tickets.values()), {}
         for ticket in lost:
-            ticket.end(Interrupted("killed" if ticket.killed else WORKER_LOST, message))
+            ticket.end(Interrupted("killed" if ticket.killed else self._reason, message))
         if not self._hello.done():
             self._hello.set_exception(WorkerFailed(message))
             self._hello.exception()  # it may be that nobody waits for it any more

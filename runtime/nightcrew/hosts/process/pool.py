@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from nightcrew.hosts.process.link import WORKER_LOST, Spawn, Ticket, WorkerFailed, WorkerLink
+from nightcrew.hosts.process.link import DRAINED, WORKER_LOST, Spawn, Ticket, WorkerFailed, WorkerLink
 from nightcrew.ports.host import Cancelled, Interrupted
 
 RUNS_PER_WORKER: Final = 100
@@ -90,13 +90,13 @@ class Pool:
                 link.kill("it was idle")
 
     async def close(self, why: str) -> None:
-        """Ends every worker, and waits until they are gone."""
+        """Ends every worker, and waits until they are gone; its jobs are interrupted by a drain."""
         self._closed = True
         while self._waiting:
-            self._waiting.popleft().end(Interrupted("drained", why))
+            self._waiting.popleft().end(Interrupted(DRAINED, why))
         links = list(self.links)
         for link in links:
-            link.kill(why)
+            link.kill(why, reason=DRAINED)
         for link in links:
             await link.ended()
 
