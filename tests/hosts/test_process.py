@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import structlog
+import uvloop
 
 from nightcrew.domain.errors import Unavailable
 from nightcrew.domain.log import LogStream
@@ -409,6 +410,19 @@ async def test_what_the_process_itself_prints_goes_to_the_runtimes_log(host, job
     assert line["worker"].startswith("pool-")
     assert line["stream"] == "stdout"
     assert sink.messages(LogStream.STDOUT) == []
+
+
+def test_it_works_on_uvloop_too(programs, module):
+    async def scenario():
+        async with serving(workers=2) as host:
+            jobs = [programs.job(module, "echo", is_async=False, given={"n": n}) for n in range(20)]
+            sink = type("S", (), {"write": lambda self, entries: None})()
+            outcomes = await asyncio.gather(*[host.run(one, sink) for one in jobs])
+            assert outcomes == [Succeeded(f'{{"n":{n}}}') for n in range(20)]
+            gone_job = programs.job(module, "vanishes", is_async=False)
+            assert "exited with code 3" in (await host.run(gone_job, sink)).message
+
+    uvloop.run(scenario())
 
 
 async def test_a_fault_leaves_its_stack_in_the_runtimes_log(host, job, sink):

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from nightcrew.hosts.process import protocol
+from nightcrew.hosts.process.launch import Launched
 from nightcrew.ports.host import Interrupted, Job, LogSink, Outcome
 
 START_TIMEOUT: Final = 60.0
@@ -22,7 +21,6 @@ STUCK_AFTER: Final = 5.0
 WORKER_LOST: Final = "worker_lost"
 DRAINED: Final = "drained"
 _EOF_PATIENCE: Final = 1.0
-_MAX_LINE: Final = 8 * 1024
 _SEND_BUFFER: Final = 1024 * 1024
 
 _log = structlog.get_logger(__name__)
@@ -87,7 +85,7 @@ class WorkerLink(asyncio.Protocol):
         self._numbers = 0
         self._unpacker = protocol.Unpacker()
         self._transport: asyncio.Transport | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Launched | None = None
         self._hello: asyncio.Future[None] = self._loop.create_future()
         self._eof = asyncio.Event()
         self._ended = asyncio.Event()
@@ -121,7 +119,7 @@ class WorkerLink(asyncio.Protocol):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         try:
             ours.setblocking(False)
-            self._process = await self._execute(theirs.fileno())
+            self._process = Launched(theirs.fileno(), flows=self._flows, log_level=self._log_level)
             self.pid = self._process.pid
             self._transport, _ = await self._loop.create_unix_connection(lambda: self, sock=ours)
         except OSError as error:
@@ -142,29 +140,6 @@ class WorkerLink(asyncio.Protocol):
         except asyncio.CancelledError:
             self.kill("its start was given up")
             raise
-
-    async def _execute(self, pipe: int) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            # Not the working directory: a file there must not stand in for a library.
-            "-P",
-            # Unbuffered, and with a Python stack on a fault: what it says before it crashes is in the log.
-            "-u",
-            "-X",
-            "faulthandler",
-            "-m",
-            "nightcrew.hosts.process.worker",
-            f"--pipe={pipe}",
-            f"--parent={os.getpid()}",
-            f"--log-level={self._log_level}",
-            *(["--flows"] if self._flows else []),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            pass_fds=(pipe,),
-            # A group of its own: Ctrl-C does not reach it, and a kill takes what it started along.
-            start_new_session=True,
-        )
 
     def run(self, ticket: Ticket) -> None:
         """Hands it a job; the ticket's outcome is set when the run has ended."""
@@ -187,11 +162,9 @@ class WorkerLink(asyncio.Protocol):
         if not self._verdict:
             self._verdict, self._reason = why, reason
         self.ready = False
-        if self._process is None or self._process.returncode is not None:
-            return  # not started yet: `start` sees the verdict; or gone: its watcher tells
-        for end in (os.killpg, os.kill):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                end(self.pid, signal.SIGKILL)
+        if self._process is not None and not self._process.gone:
+            self._process.kill_group()
+        # Not started yet: `start` sees the verdict. Gone: its watcher tells.
 
     async def ended(self) -> None:
         """Returns when the process is gone and all its runs have their outcomes."""
@@ -242,27 +215,21 @@ class WorkerLink(asyncio.Protocol):
             case kind:
                 raise protocol.ProtocolError(f"a worker never says {kind!r}")
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, process: Launched) -> None:
         """Follows the process to its end, keeps what it prints, then tells everybody."""
-        said = [
-            asyncio.ensure_future(self._keep(stream, name))
-            for stream, name in ((process.stdout, "stdout"), (process.stderr, "stderr"))
-            if stream is not None
-        ]
+        output = asyncio.ensure_future(process.output(self._said))
         try:
-            code = await process.wait()
+            code = await process.exited()
             # What it left running shares its pipes: without this their ends would never come.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            process.kill_group()
             # Outcomes that it sent before it died may still be on their way.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_EOF_PATIENCE):
                     await self._eof.wait()
-                    await asyncio.gather(*said)
+                    await output
             self._finish(_how(code))
         finally:
-            for one in said:
-                one.cancel()
+            output.cancel()
             self.kill("the runtime ends", reason=DRAINED)
             self._finish("ended with the runtime")
 
@@ -286,22 +253,8 @@ class WorkerLink(asyncio.Protocol):
         self._ended.set()
         self._freed(self)
 
-    async def _keep(self, stream: asyncio.StreamReader, name: str) -> None:
-        """Logs what the process itself prints, line by line."""
-        rest = b""
-        while data := await stream.read(64 * 1024):
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                self._said(line, name)
-            if len(rest) > _MAX_LINE:
-                self._said(rest, name)
-                rest = b""
-        self._said(rest, name)
-
-    def _said(self, line: bytes, name: str) -> None:
-        text = line[:_MAX_LINE].decode("utf-8", "replace").rstrip()
-        if text:
-            _log.info(text, worker=self.name, stream=name)
+    def _said(self, stream: str, line: str) -> None:
+        _log.info(line, worker=self.name, stream=stream)
 
 
 def _how(code: int) -> str:
