@@ -1,0 +1,147 @@
+"""Who is measured, in which table, and what the targets are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from benchmarks import bare_echo, burst_floor, burst_huey, burst_in_process, burst_over_grpc, schedules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One that is measured: `run(folder, n=…)`, sync or async, prints its figures as a line of JSON.
+
+    `n` is what it is measured with unless told otherwise, `limit` the seconds after which it is ended. `profiled`
+    is what is run to be profiled where `run` has what matters in another process.
+    """
+
+    name: str
+    table: str
+    what: str
+    run: Callable[..., Any]
+    profiled: Callable[..., Any] | None = None
+    n: int = 20_000
+    limit: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a figure must reach: its median, or its ratio to another contender's."""
+
+    contender: str
+    figure: str
+    least: float | None = None
+    most: float | None = None
+    against: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table: its title, and its figures as (key, heading, digits)."""
+
+    title: str
+    figures: tuple[tuple[str, str, int], ...]
+    targets: tuple[Target, ...] = field(default=())
+
+
+CONTENDERS = (
+    Contender(
+        name="each",
+        table="burst",
+        what="in process, each awaited, 256 in flight",
+        run=partial(burst_in_process.run, way="each"),
+    ),
+    Contender(
+        name="batch",
+        table="burst",
+        what="in process, a thousand in a call",
+        run=partial(burst_in_process.run, way="batch"),
+    ),
+    Contender(
+        name="grpc-batch",
+        table="burst",
+        what="BatchTriggerAgents, a thousand in a call",
+        run=partial(burst_over_grpc.run, way="batch"),
+        profiled=partial(burst_over_grpc.run_here, way="batch"),
+    ),
+    Contender(
+        name="grpc-unary",
+        table="burst",
+        what="TriggerAgent, 64 in flight",
+        run=partial(burst_over_grpc.run, way="unary"),
+        profiled=partial(burst_over_grpc.run_here, way="unary"),
+    ),
+    Contender(
+        name="echo",
+        table="burst",
+        what="bare grpc.aio echo, 64 in flight: nothing durable",
+        run=bare_echo.run,
+    ),
+    Contender(name="huey", table="burst", what="Huey, SQLite, synchronous=FULL", run=burst_huey.run),
+    Contender(name="floor", table="burst", what="hand-written probe of the limit", run=burst_floor.run),
+    Contender(
+        name="fire",
+        table="fire",
+        what="1,000 of 20,000 agents due at one instant",
+        run=schedules.fire,
+        limit=180.0,
+    ),
+    Contender(
+        name="idle",
+        table="idle",
+        what="100,000 agents with schedules",
+        run=schedules.rest,
+        n=100_000,
+        limit=300.0,
+    ),
+)
+
+TABLES = {
+    "burst": Table(
+        title="Burst: no-op executions over 1,000 agents, from the first call to the last result on disk",
+        figures=(
+            ("per_second", "executions/s", 0),
+            ("submitted_per_second", "accepted/s", 0),
+            ("cpu_us", "CPU µs each", 0),
+            ("units", "units a commit", 0),
+            ("rss_mib", "MiB", 0),
+        ),
+        targets=(
+            Target(contender="each", figure="per_second", least=3, against="huey"),
+            Target(contender="batch", figure="per_second", least=3, against="huey"),
+            Target(contender="grpc-batch", figure="per_second", least=3, against="huey"),
+            Target(contender="grpc-unary", figure="submitted_per_second", least=0.3, against="echo"),
+        ),
+    ),
+    "fire": Table(
+        title="Schedules: milliseconds between the instant and the body being entered, all ended",
+        figures=(
+            ("p50_ms", "p50 ms", 1),
+            ("p99_ms", "p99 ms", 1),
+            ("max_ms", "max ms", 1),
+            ("ended_ms", "all on disk ms", 0),
+            ("rss_mib", "MiB", 0),
+        ),
+        targets=(Target(contender="fire", figure="max_ms", most=1000),),
+    ),
+    "idle": Table(
+        title="Idle agents: the runtime's own process",
+        figures=(
+            ("start_s", "start s", 2),
+            ("rss_mib", "MiB", 0),
+            ("cpu_percent", "CPU % over 10 s", 2),
+            ("registered_s", "registering s", 1),
+        ),
+        targets=(
+            Target(contender="idle", figure="start_s", most=15),
+            Target(contender="idle", figure="rss_mib", most=800),
+            Target(contender="idle", figure="cpu_percent", most=2),
+        ),
+    ),
+}
+
+
+def contender(name: str) -> Contender:
+    """The contender of that name."""
+    return next(one for one in CONTENDERS if one.name == name)
