@@ -6,6 +6,7 @@ from nightcrew.hosts.inline import InlineHost
 from nightcrew.hosts.process.host import ProcessHost, ProcessSettings
 from nightcrew.hosts.router import RoutingHost
 from nightcrew.ports.clock import Clock
+from nightcrew.system.capture import install, uninstall
 
 
 class Hosts:
@@ -21,8 +22,13 @@ class Hosts:
         self.router = RoutingHost(self.inline, self.process)
 
     async def serve(self, ready: Ready) -> None:
-        """Keeps the workers until it is cancelled, then ends them and the watchdog."""
+        """Keeps the workers until it is cancelled, then ends them and the watchdog.
+
+        Meanwhile what inline programs print and log is told apart from what this process says.
+        """
+        install()
         try:
             await self.process.serve(ready)
         finally:
             self.inline.close()
+            uninstall()

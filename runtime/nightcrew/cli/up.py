@@ -12,7 +12,7 @@ import uvloop
 
 from nightcrew.app.runtime import Runtime
 from nightcrew.config.settings import LogFormat, Settings, load_settings
-from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.errors import InvalidArgument, NightcrewError
 from nightcrew.services.catalog import Report
 from nightcrew.system.clock import SystemClock
 from nightcrew.system.ids import SystemIds
@@ -110,6 +110,7 @@ def faults_of(report: Report) -> list[str]:
 
 
 def _root_cause(error: BaseException) -> str:
-    while error.__cause__ is not None:
+    """What people can act on: our own error where there is one, it names what was wrong; else the first cause."""
+    while error.__cause__ is not None and not isinstance(error, NightcrewError):
         error = error.__cause__
     return str(error) or repr(error)
