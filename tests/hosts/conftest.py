@@ -10,17 +10,21 @@ import textwrap
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import structlog
 
 from nightcrew.domain.execution import TriggerKind, TriggerRef
 from nightcrew.domain.spec.program import Isolation, LangflowProgram, Program, PythonProgram
+from nightcrew.hosts.process.host import ProcessHost, ProcessSettings
 from nightcrew.ports.host import Job, ProgramSource
 from nightcrew.programs.python import forget_python
 from nightcrew.system import capture
 from nightcrew.system.logging import configure_logging
 
-FLOWS = Path(__file__).parent.parent / "data" / "flows"
+DATA = Path(__file__).parent.parent / "data"
+FLOWS = DATA / "flows"
+WORKER_PROGRAMS = DATA / "worker_programs.py"
 
 
 class Sink:
@@ -138,3 +142,58 @@ def until():
             await asyncio.sleep(0.005)
 
     return wait
+
+
+@contextlib.asynccontextmanager
+async def _serving(**settings):
+    host = ProcessHost(ProcessSettings(**{"workers": 1, **settings}))
+    ready = asyncio.Event()
+    life = asyncio.create_task(host.serve(ready.set))
+    await ready.wait()
+    try:
+        yield host
+    finally:
+        life.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await life
+        assert host.workers == []
+
+
+@pytest.fixture
+def serving():
+    return _serving
+
+
+@pytest.fixture
+async def host():
+    async with _serving() as made:
+        yield made
+
+
+@pytest.fixture
+def module(programs):
+    return programs.write(WORKER_PROGRAMS.read_text())
+
+
+@pytest.fixture
+def job(programs, module):
+    def make(attribute, *, is_async=False, **rest):
+        return programs.job(module, attribute, is_async=is_async, isolation=Isolation.POOL, **rest)
+
+    return make
+
+
+@pytest.fixture
+def mark(tmp_path):
+    return str(tmp_path / "mark")
+
+
+@pytest.fixture
+def gone():
+    def ended(pid):
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    return ended

@@ -146,7 +146,8 @@ class Pool:
         try:
             await link.start()
         except WorkerFailed as error:
-            self._rest(str(error))
+            if not self._closed:
+                self._rest(str(error))
         else:
             self._failures = 0
             self._place()
