@@ -1,0 +1,80 @@
+"""Reads a history out of a stopped runtime's data folder."""
+
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.harness.history import Effect, EventRow, ExecutionRow, FireRow, History
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_history(data: Path) -> History:
+    """What the store holds: it is opened as SQLite opens it after a crash, and not changed."""
+    with closing(sqlite3.connect(data / "nightcrew.db")) as connection:
+        connection.row_factory = sqlite3.Row
+        return History(
+            executions=[
+                _execution(row) for row in connection.execute("SELECT * FROM executions ORDER BY seq")
+            ],
+            events=[_event(row) for row in connection.execute("SELECT * FROM events ORDER BY sequence")],
+            fires=[_fire(row) for row in connection.execute("SELECT * FROM fires ORDER BY seq")],
+        )
+
+
+def read_effects(path: Path) -> list[Effect]:
+    """What programs wrote down; a last line that a kill cut short was never synced, and is none."""
+    if not path.exists():
+        return []
+    *lines, rest = path.read_text(encoding="utf-8").split("\n")
+    assert not rest or len(rest) < 200, "effects are short lines"
+    return [Effect(execution_id=words[0], mark=words[1]) for line in lines if len(words := line.split()) == 2]
+
+
+def _time(micros: int | None) -> datetime | None:
+    return None if micros is None else EPOCH + timedelta(microseconds=micros)
+
+
+def _execution(row: sqlite3.Row) -> ExecutionRow:
+    return ExecutionRow(
+        id=row["id"],
+        agent_id=row["agent_id"],
+        state=row["state"],
+        attempt=row["attempt"],
+        interruptions=row["interruptions"],
+        unclean=row["unclean"],
+        kind=row["trigger_kind"],
+        trigger_id=row["trigger_id"],
+        nominal_time=_time(row["nominal_time"]),
+        request=json.loads(row["labels"]).get("request", ""),
+        result=None if row["result"] is None else json.loads(row["result"]),
+        error_type=row["error_type"] or "",
+    )
+
+
+def _event(row: sqlite3.Row) -> EventRow:
+    return EventRow(
+        sequence=row["sequence"],
+        type=row["type"],
+        agent_id=row["agent_id"],
+        execution_id=row["execution_id"],
+        state=str((json.loads(row["data"]) or {}).get("state", "")),
+        time=_time(row["time"]),
+    )
+
+
+def _fire(row: sqlite3.Row) -> FireRow:
+    first, last = _time(row["nominal_time"]), _time(row["last_nominal_time"])
+    assert first is not None
+    assert last is not None
+    return FireRow(
+        agent_id=row["agent_id"],
+        trigger_id=row["trigger_id"],
+        first=first,
+        last=last,
+        outcome=row["outcome"],
+        execution_id=row["execution_id"],
+        count=row["count"],
+    )
