@@ -25,6 +25,7 @@ class Stage:
         self.free = RestartRule(intensity=1000, period=1.0, initial_backoff=0.0, max_backoff=0.0)
         self._fates = {}
         self._tasks = []
+        self.ready = []
 
     def spec(self, id_, **options):
         async def life(ready):
@@ -73,17 +74,19 @@ class Stage:
         await self.clock.settle()
 
     def run(self, supervisor):
-        """The app's part: runs a root supervisor; `.ready` of the task tells whether it said so."""
-        said = []
-        task = asyncio.get_running_loop().create_task(supervisor.run(lambda: said.append(True)), name="root")
+        """The app's part: runs a root supervisor. Those that said they are ready are in `ready`."""
+        root = []
+        task = asyncio.get_running_loop().create_task(
+            supervisor.run(lambda: self.ready.extend(root)), name="root"
+        )
+        root.append(task)
         self._tasks.append(task)
-        task.said = said
         return task
 
     async def up(self, supervisor):
         task = self.run(supervisor)
         await self.clock.settle()
-        assert task.said == [True]
+        assert self.ready.count(task) == 1
         return task
 
     async def down(self, task):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from nightcrew.actor.actor import Actor, ActorCell, StopKind
 from nightcrew.actor.errors import ActorStopped, MailboxFull, Refused
 
 
-class Recorder(Actor):
+class Recorder(Actor[Any]):
     """Does what its messages say and writes all down."""
 
     def __init__(self, log):
@@ -97,7 +98,7 @@ async def test_an_actor_that_does_not_run_says_so(stage):
     with pytest.raises(ActorStopped, match="'digest' takes no messages: it has not been started"):
         house.ref.tell("hello")
     with pytest.raises(ActorStopped, match="has not been started"):
-        house.ref.ask("hello")
+        await house.ref.ask("hello")
     await end(await house.start())
     with pytest.raises(ActorStopped, match="it was stopped"):
         house.ref.tell("hello")
@@ -223,7 +224,7 @@ async def test_a_full_mailbox_is_the_senders_error(stage):
     with pytest.raises(MailboxFull, match="'digest' is full: 2"):
         house.ref.tell("c")
     with pytest.raises(MailboxFull):
-        house.ref.ask("c")
+        await house.ref.ask("c")
     house.actors[0].gate.set()
     assert await ask == "re: b"
     assert house.log == ["started", "hold", "a", "b"]

@@ -37,7 +37,7 @@ async def test_a_full_one_refuses_and_keeps_what_it_has():
     with pytest.raises(MailboxFull, match="'box' is full: 2 messages wait") as refused:
         box.put(3)
     with pytest.raises(MailboxFull):
-        box.ask(3)
+        await box.ask(3)
     assert isinstance(refused.value, ResourceExhausted)
     assert refused.value.code == "mailbox_full"
     assert [await box.receive(), await box.receive()] == [1, 2]
@@ -169,7 +169,7 @@ async def test_no_wake_up_is_lost_whatever_the_interleaving(seed):
 
     async def receiver():
         while True:
-            key = await box.receive()
+            key = str(await box.receive())
             for _ in range(dice.randrange(3)):
                 await asyncio.sleep(0)
             seen[key] = written[key]

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import time
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def ids(supervisor):
 @pytest.fixture
 async def crew(stage):
     supervisor = Supervisor("crew", clock=stage.clock, rule=stage.free)
-    supervisor.task = await stage.up(supervisor)
+    await stage.up(supervisor)
     return supervisor
 
 
@@ -90,7 +91,7 @@ async def test_a_dynamic_child_is_restarted_by_its_mode_and_leaves_no_trace_in_t
     assert ids(crew) == ["a"]
     await stage.finish("a")
     assert ids(crew) == []
-    assert not crew.task.done()
+    assert crew.components()[0].state.value == "RUNNING"
 
 
 async def test_terminate_child_stops_it_within_its_limit_and_forgets_it(stage, crew):
@@ -171,7 +172,7 @@ async def test_the_id_of_a_child_that_is_yet_to_start_is_taken(stage):
         crew.spawn(stage.spec("second"))
     stage.release("first")
     await stage.clock.settle()
-    assert task.said == [True]
+    assert task in stage.ready
     assert stage.runs["second"] == 1
 
 
@@ -183,7 +184,8 @@ async def test_a_fixed_child_can_be_terminated_and_is_back_with_the_next_run(sta
     await crew.terminate_child("second")  # before its turn to start has come
     stage.release("first")
     await stage.clock.settle()
-    assert (ids(crew), task.said) == (["first"], [True])
+    assert ids(crew) == ["first"]
+    assert task in stage.ready
     await stage.down(task)
     await stage.up(crew)
     assert ids(crew) == ["first", "second"]
@@ -192,7 +194,7 @@ async def test_a_fixed_child_can_be_terminated_and_is_back_with_the_next_run(sta
 async def test_bad_specs_and_closed_supervisors_are_refused(stage, crew):
     with pytest.raises(InvalidArgument, match=r"child\.shutdown"):
         crew.spawn(stage.spec("a", shutdown=-1))
-    await stage.down(crew.task)
+    await stage.down(stage.ready[0])
     with pytest.raises(ActorStopped, match="'crew' takes no messages: the supervisor is STOPPED"):
         crew.spawn(stage.spec("a"))
     with pytest.raises(ActorStopped):
@@ -214,7 +216,7 @@ async def test_who_starts_a_child_while_the_supervisor_stops_hears_of_it(stage, 
     starting = asyncio.create_task(crew.start_child(stage.spec("a")))
     await stage.clock.settle()
     crew.stop()
-    await crew.task
+    await stage.ready[0]
     with pytest.raises(ActorStopped, match="'a' takes no messages: it was stopped while it started"):
         await starting
 
@@ -250,7 +252,7 @@ async def test_a_childs_context_is_the_supervisors_not_the_callers(stage):
     assert seen == ["none", "none"]
 
 
-class Worker(Actor):
+class Worker(Actor[Any]):
     """A virtual actor: does what it is told, then leaves."""
 
     def __init__(self, done):
@@ -285,6 +287,44 @@ async def test_a_virtual_actor_comes_back_under_its_id_at_any_turn(stage, crew):
     await stage.clock.settle()
     assert done == list(range(told))
     assert ids(crew) == []
+
+
+async def test_an_id_is_free_in_the_very_turn_in_which_its_child_ended(stage, crew):
+    end = asyncio.get_running_loop().create_future()
+    runs = []
+
+    async def life(ready):
+        runs.append(True)
+        ready()
+        await end
+
+    async def follower():
+        await end  # woken after the child, in the same turn of the loop
+        assert crew.size == 1
+        crew.spawn(stage.spec("a"))
+
+    await crew.start_child(ChildSpec("a", life, restart=TEMPORARY))
+    following = asyncio.create_task(follower())
+    await stage.clock.settle()
+    end.set_result(None)
+    await following
+    await stage.clock.settle()
+    assert (len(runs), stage.runs["a"]) == (1, 1)
+    assert ids(crew) == ["a"]
+
+
+async def test_a_spawned_child_that_fails_is_no_failed_start_of_its_supervisor(stage):
+    stage.held["fixed"] = asyncio.Event()
+    stage.start_errors["a"].append(OSError("no"))
+    crew = Supervisor("crew", [stage.spec("fixed")], clock=stage.clock, rule=stage.free)
+    task = stage.run(crew)
+    await stage.clock.settle()
+    crew.spawn(stage.spec("a"))
+    await stage.clock.settle()
+    assert stage.runs["a"] == 2
+    stage.release("fixed")
+    await stage.clock.settle()
+    assert task in stage.ready
 
 
 async def test_ten_thousand_children_come_and_go_cheaply():

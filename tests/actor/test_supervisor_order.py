@@ -33,11 +33,13 @@ async def test_each_child_starts_when_the_one_before_it_is_ready(stage):
     stage.release("a")
     await stage.clock.settle()
     assert states(supervisor) == {"a": "RUNNING", "b": "STARTING", "c": "STOPPED"}
-    assert (stage.log, task.said) == (["+a", "+b"], [])
+    assert stage.log == ["+a", "+b"]
+    assert task not in stage.ready
     stage.release("b")
     await stage.clock.settle()
     assert states(supervisor) == dict.fromkeys("abc", "RUNNING")
-    assert (stage.log, task.said) == (["+a", "+b", "+c"], [True])
+    assert stage.log == ["+a", "+b", "+c"]
+    assert task in stage.ready
 
 
 @pytest.mark.parametrize("way", ["cancel", "stop"])
@@ -69,7 +71,7 @@ async def test_a_first_start_that_fails_stops_those_that_run_and_ends_the_superv
         await task
     assert isinstance(failed.value.__cause__, OSError)
     assert stage.log == ["+a", "+b", "+c", "-c", "-b", "-a"]
-    assert task.said == []
+    assert task not in stage.ready
 
 
 @pytest.mark.parametrize("mode", [RestartMode.TRANSIENT, RestartMode.TEMPORARY, RestartMode.PERMANENT])
@@ -85,7 +87,7 @@ async def test_a_child_that_returns_before_it_is_ready_had_nothing_to_do_unless_
             await task
         assert isinstance(failed.value.__cause__, EndedEarly)
     else:
-        assert task.said == [True]
+        assert task in stage.ready
         shown = {"a": "STOPPED"} if mode is RestartMode.TRANSIENT else {}
         assert states(supervisor) == {**shown, "b": "RUNNING"}
 
@@ -137,7 +139,7 @@ async def test_ready_after_the_timeout_does_not_count(stage):
     await stage.clock.advance(3)
     with pytest.raises(StartFailed, match="was not ready in 3 s"):
         await task
-    assert task.said == []
+    assert task not in stage.ready
 
 
 async def test_a_child_that_ignores_its_cancel_is_cancelled_again_at_its_limit(stage):
@@ -173,7 +175,7 @@ async def test_a_child_that_will_not_end_is_abandoned_loudly(stage, caplog):
     assert stage.log == ["+a", "+b", "!b", "!b", "-a"]
     record = next(r for r in caplog.records if "left behind" in r.message)
     assert record.levelno == logging.ERROR
-    assert "root/b would not end in 4 s and was left behind" in record.message
+    assert "root/b would not end though it was cancelled twice, and was left behind" in record.message
     assert "conftest.py" in record.message  # where it hangs
     row = supervisor.components()[2]
     assert (row.id, row.state.value) == ("root/b", "STOPPED")
@@ -314,3 +316,41 @@ async def test_every_task_has_a_name(stage):
     await stage.up(make(stage, stage.spec("a"), inner.as_child()))
     names = {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}}
     assert names == {"root", "root/a", "root/inner", "inner/x"}
+
+
+async def test_a_killed_supervisor_is_waited_for_and_only_its_child_is_left_behind(stage, caplog):
+    stage.stubborn["x"] = 100
+    inner = Supervisor("inner", [stage.spec("x", shutdown=math.inf)], clock=stage.clock)
+    task = await stage.up(make(stage, inner.as_child(shutdown=1)))
+    task.cancel()
+    await stage.clock.advance(1 + KILL_GRACE)
+    assert task.cancelled()
+    left = [r.message.partition(" would not end")[0] for r in caplog.records if "left behind" in r.message]
+    assert left == ["inner/x"]
+    stage.stubborn["x"] = 0
+    await stage.finish("x")
+
+
+async def test_more_cancels_give_no_more_time(stage):
+    stage.stubborn["a"] = 100
+    task = await stage.up(make(stage, stage.spec("a")))
+    for _ in range(3):
+        task.cancel()
+        await stage.clock.settle()
+    await stage.clock.advance(KILL_GRACE - 0.1)
+    task.cancel()
+    await stage.clock.advance(0.1)
+    assert task.cancelled()
+    stage.stubborn["a"] = 0
+    await stage.finish("a")
+
+
+async def test_a_cancel_while_it_stops_by_itself_is_not_lost(stage):
+    stage.cleanup["a"] = 2
+    supervisor = make(stage, stage.spec("a"))
+    task = await stage.up(supervisor)
+    supervisor.stop()
+    await stage.clock.settle()
+    task.cancel()
+    await stage.clock.settle()
+    assert task.cancelled()

@@ -281,3 +281,49 @@ async def test_a_significant_childs_end_ends_the_supervisor_normally(stage, abno
     await (stage.fail("b") if abnormal else stage.finish("b"))
     assert await task is None
     assert stage.log == ["+a", "+b", "-b", "-a"]
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+async def test_a_child_that_fails_while_a_later_one_starts_is_restarted(stage, strategy):
+    """It was ready once: that is no failed start of the supervisor. A TEMPORARY one still has its first start."""
+    stage.held["b"] = asyncio.Event()
+    children = [stage.spec("a"), stage.spec("b"), stage.spec("c", restart=X)]
+    supervisor = Supervisor("root", children, clock=stage.clock, strategy=strategy, rule=stage.free)
+    task = stage.run(supervisor)
+    await stage.clock.settle()
+    await stage.fail("a")
+    assert not task.done()
+    assert task not in stage.ready
+    stage.release("b")
+    await stage.clock.settle()
+    assert task in stage.ready
+    assert states(supervisor) == dict.fromkeys("abc", "RUNNING")
+    assert stage.runs["c"] == 1
+
+
+async def test_the_longest_of_two_back_offs_counts(stage):
+    """Three fall at once (4 s to wait); one more falls after the window has passed (1 s to wait)."""
+    rule = RestartRule(intensity=5, period=1.0, initial_backoff=1.0, max_backoff=8.0)
+    supervisor = Supervisor(
+        "root", [stage.spec(x) for x in "abcd"], clock=stage.clock, strategy=Strategy.REST_FOR_ONE, rule=rule
+    )
+    await stage.up(supervisor)
+    for id_ in "dcb":
+        await stage.fail(id_)
+    await stage.clock.advance(1.5)
+    await stage.fail("a")
+    await stage.clock.advance(2.4)
+    assert stage.runs == dict.fromkeys("abcd", 1)
+    await stage.clock.advance(0.1)
+    assert stage.runs == dict.fromkeys("abcd", 2)
+
+
+async def test_a_supervisor_that_stops_calls_its_groups_restart_off(stage):
+    supervisor = Supervisor("root", [stage.spec("a")], clock=stage.clock, strategy=Strategy.ONE_FOR_ALL)
+    task = await stage.up(supervisor)
+    await stage.fail("a")
+    assert stage.clock.pending == 1
+    supervisor.stop()
+    await task
+    assert stage.clock.pending == 0
+    assert stage.runs["a"] == 1

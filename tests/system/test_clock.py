@@ -93,7 +93,12 @@ async def test_one_timer_can_call_off_another_of_the_same_moment():
     clock = ManualClock()
     fired = []
     timers = []
-    clock.call_later(1, lambda: (fired.append("first"), timers[0].cancel()))
+
+    def first():
+        fired.append("first")
+        timers[0].cancel()
+
+    clock.call_later(1, first)
     timers.append(clock.call_later(1, lambda: fired.append("second")))
     await clock.advance(1)
     assert fired == ["first"]

@@ -4,7 +4,6 @@ import threading
 import time
 import uuid
 
-from nightcrew.system import ids as module
 from nightcrew.system.ids import SystemIds
 
 
@@ -27,7 +26,7 @@ def test_ids_grow_as_text():
 
 def test_ids_grow_though_the_clock_stands_still_or_steps_back(monkeypatch):
     times = iter([5_000_000_000_000_000_000] * 5000 + [4_000_000_000_000_000_000] * 5000)
-    monkeypatch.setattr(module.time, "time_ns", lambda: next(times))
+    monkeypatch.setattr(time, "time_ns", lambda: next(times))
     ids = SystemIds()
     made = [ids.uuid7() for _ in range(10_000)]
     assert made == sorted(set(made))

@@ -154,7 +154,7 @@ class Run:
         if self.ended or self.task is None:
             return
         task = self.task
-        message = f"{task.get_name()} would not end in {self.spec.shutdown_limit:g} s and was left behind"
+        message = f"{task.get_name()} would not end though it was cancelled twice, and was left behind"
         stack = io.StringIO()
         task.print_stack(limit=20, file=stack)
         _log.error("%s; it may still do things. It waits here:\n%s", message, stack.getvalue())
