@@ -75,6 +75,10 @@ class InvalidArgument(NightcrewClientError):
     code = "INVALID_ARGUMENT"
 
 
+class InvalidRequest(InvalidArgument):
+    """The same, found before anything was sent: what was given cannot be put into a request."""
+
+
 class DeadlineExceeded(NightcrewClientError):
     """No answer came within the timeout; a mutation may have been carried out or not."""
 

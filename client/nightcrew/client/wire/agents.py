@@ -104,7 +104,7 @@ def to_wire(value: Mapping[str, Any], path: str = "agent") -> agent_pb2.Agent:
     """An Agent message of its JSON form.
 
     Raises:
-        InvalidArgument: Naming every field that is wrong, under `path`.
+        InvalidRequest: Naming every field that is wrong, under `path`.
     """
     message = agent_pb2.Agent()
     fill(message, value, path)

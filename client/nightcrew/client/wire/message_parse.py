@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from nightcrew.client.errors import FieldViolation, InvalidArgument
+from nightcrew.client.errors import FieldViolation, InvalidRequest
 from nightcrew.client.wire.message_json import is_repeated, map_value
 from nightcrew.client.wire.times import to_duration, to_timestamp
 from nightcrew.client.wire.values import fill_struct, fill_value
@@ -30,13 +30,13 @@ def fill(message: Message, value: Any, path: str = "") -> None:
         path: What the fields' paths in errors begin with.
 
     Raises:
-        InvalidArgument: With a violation for each field that is wrong; nothing was sent.
+        InvalidRequest: With a violation for each field that is wrong; nothing was sent.
     """
     faults: list[FieldViolation] = []
     _Filler(faults).message(message, value, path)
     if faults:
         text = "; ".join(f"{one.field}: {one.description}" for one in faults)
-        raise InvalidArgument(text, reason="invalid_argument", field_violations=faults)
+        raise InvalidRequest(text, reason="invalid_argument", field_violations=faults)
 
 
 class _Filler:
@@ -122,7 +122,7 @@ class _Filler:
                     target.CopyFrom(to_timestamp(_only(value, str, datetime), path))
                 case _:
                     self.message(target, value, path)
-        except InvalidArgument as error:
+        except InvalidRequest as error:
             self._faults.extend(error.field_violations)
 
     def _scalar(self, field: FieldDescriptor, value: Any, path: str) -> Any:

@@ -27,7 +27,7 @@ def to_timestamp(value: datetime | str, field: str) -> Timestamp:
     """A Timestamp of an aware datetime or of RFC 3339 text; `field` is named in an error.
 
     Raises:
-        InvalidArgument: It is no instant, or has no zone.
+        InvalidRequest: It is no instant, or has no zone.
     """
     if isinstance(value, str):
         try:
@@ -48,7 +48,7 @@ def to_duration(value: timedelta | float | str, field: str) -> Duration:
     """A Duration of a timedelta, a number of seconds, or protobuf's text for it (`3.5s`).
 
     Raises:
-        InvalidArgument: It is none of these.
+        InvalidRequest: It is none of these.
     """
     length = to_timedelta(value, field)
     micros = length // _MICRO

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
-from nightcrew.client.errors import FieldViolation, InvalidArgument
+from nightcrew.client.errors import FieldViolation, InvalidRequest
 
 _EXACT = 2**53
 
@@ -42,7 +42,7 @@ def fill_struct(struct: Struct, value: Mapping[str, Any], path: str) -> None:
     """Writes a JSON object into a Struct; `path` is the field to name in an error.
 
     Raises:
-        InvalidArgument: It holds something that JSON, or a double, cannot carry.
+        InvalidRequest: It holds something that JSON, or a double, cannot carry.
     """
     fields = struct.fields
     for key, one in value.items():
@@ -74,10 +74,10 @@ def fill_value(target: Value, value: Any, path: str, step: str | int | None = No
             raise refused(_join(path, step), what)
 
 
-def refused(field: str, description: str) -> InvalidArgument:
+def refused(field: str, description: str) -> InvalidRequest:
     """The error for one field that is wrong; nothing was sent."""
     violation = FieldViolation(field, description)
-    return InvalidArgument(f"{field}: {description}", reason="invalid_argument", field_violations=[violation])
+    return InvalidRequest(f"{field}: {description}", reason="invalid_argument", field_violations=[violation])
 
 
 def _fill_list(target: ListValue, values: list[Any] | tuple[Any, ...], path: str) -> None:
