@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import signal
 import struct
 import sys
@@ -78,7 +79,8 @@ async def test_states_have_colours_on_a_terminal(peer, terminal):
     await terminal.start("agents", "list")
     assert await terminal.ended() == 0
     await terminal.until("\x1b[31mERROR")
-    assert max(len(one) for one in terminal.seen.replace("\r", "").splitlines() if "\x1b" not in one) <= 80
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.seen)
+    assert max(map(len, plain.splitlines())) <= 80
 
 
 async def test_top_is_live_outlasts_a_restart_and_ends_with_ctrl_c(peer, terminal):
