@@ -15,6 +15,7 @@ from nightcrew.actor.child import (
     rule_violations,
 )
 from nightcrew.actor.component import Component, ComponentKind, ComponentState
+from nightcrew.actor.ending import stop_all
 from nightcrew.actor.errors import (
     ActorStopped,
     ChildAbandoned,
@@ -120,11 +121,7 @@ class Supervisor:
                     ready()
                 await self._stirred.wait()
         finally:
-            self._state = ComponentState.STOPPING
-            try:
-                await self._stop_all()
-            finally:
-                self._state = ComponentState.STOPPED
+            await self._close()
         if self._outcome is not None:
             self._state = ComponentState.GAVE_UP
             self._last_error = describe(self._outcome)
@@ -140,35 +137,15 @@ class Supervisor:
             self._outcome = outcome
             self._stirred.set()
 
-    async def _stop_all(self) -> None:
+    async def _close(self) -> None:
         self._ending = True
         self._lineup.close()
-        for member in self._members.values():
-            if member.run is None:
-                member.stop()  # calls its back-off off
-        again: asyncio.CancelledError | None = None
-        while True:
-            try:
-                await self._stop_in_order()
-                break
-            except asyncio.CancelledError as error:
-                again = error
-                _log.warning("supervisor %s is out of time: kills what still runs", self.id)
-                for member in self._members.values():
-                    member.kill()
-        self._members = {spec.id: self._members[spec.id] for spec in self._specs if spec.id in self._members}
-        if again is not None:
-            raise again
-
-    async def _stop_in_order(self) -> None:
-        members = list(self._members.values())
-        groups = [[m for m in members if m.dynamic], *([m] for m in reversed(members) if not m.dynamic)]
-        for group in groups:
-            runs = [m.run for m in group if m.run is not None]
-            for member in group:
-                member.stop()
-            for run in runs:
-                await run.wait_ended()
+        self._state = ComponentState.STOPPING
+        try:
+            await stop_all(self.id, list(self._members.values()))
+        finally:
+            self._state = ComponentState.STOPPED
+            self._members = {id_: member for id_, member in self._members.items() if not member.dynamic}
 
     # ---- what members report ------------------------------------------------------------------------------
 
