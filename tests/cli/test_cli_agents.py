@@ -19,6 +19,7 @@ async def test_list_is_a_table_that_80_columns_hold(cli, peer):
     assert lines[1].split() == ["digest", "ACTIVE", "0", "0", "–", "–"]
     assert lines[2].split()[:2] == ["a-rather-long-name-for-an-agent", "ERROR"]
     assert "\x1b" not in result.stdout
+    assert not any(one.endswith(" ") for one in lines)
 
 
 async def test_what_is_piped_is_never_cut(cli, peer):

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # it ships no types
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from nightcrew.client.errors import FieldViolation, NightcrewClientError, NotReachable, error_of

@@ -167,7 +167,9 @@ class _Face:
             return self._bridge.run(lambda: anext(iterator, _END))
         except Closed:
             if isinstance(iterator, Watch):
-                return _END  # closing the client ends its watches; a list that was cut short must not look whole
+                return (
+                    _END  # closing the client ends its watches; a list that was cut short must not look whole
+                )
             raise
 
 

@@ -10,7 +10,7 @@ from enum import Enum, StrEnum
 from typing import Any, Final
 
 import yaml
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -77,7 +77,7 @@ class Printer:
         if self.format is not Format.TABLE:
             self.value(items)
         else:
-            self.console.print(self.table(items, columns))
+            self.draw(self.table(items, columns))
 
     def one(self, item: Any, rows: Mapping[str, Any]) -> None:
         """A single thing: its facts line by line, or an object. Facts that are empty are left out."""
@@ -90,7 +90,17 @@ class Printer:
         grid.add_column(overflow="fold")
         for name, value in shown.items():
             grid.add_row(name, self.cell(value, full=True))
-        self.console.print(grid)
+        self.draw(grid)
+
+    def draw(self, drawing: RenderableType) -> None:
+        """Prints a table or a tree; without the blanks at the ends of lines when it is piped."""
+        if self.console.is_terminal:
+            self.console.print(drawing)
+            return
+        with self.console.capture() as captured:
+            self.console.print(drawing)
+        for line in captured.get().splitlines():
+            print(line.rstrip())
 
     def value(self, value: Any) -> None:
         """Anything, as JSON or YAML."""

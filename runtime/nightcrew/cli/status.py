@@ -36,7 +36,7 @@ async def status(session: Session) -> None:
         return
     printer.one(runtime, runtime_rows(runtime, session.client.address))
     for root in tree(components):
-        printer.console.print(root)
+        printer.draw(root)
 
 
 def runtime_rows(runtime: Runtime, address: str) -> Mapping[str, Any]:

@@ -77,7 +77,7 @@ async def top(
                 await asyncio.sleep(pause)
             frame = await _frame(session.client, rows=20)
             if printer.format is Format.TABLE:
-                printer.console.print(drawn(frame, printer))
+                printer.draw(drawn(frame, printer))
             else:
                 printer.stream(_plain(frame), None)
         return

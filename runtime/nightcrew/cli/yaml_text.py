@@ -8,12 +8,13 @@ from typing import Any, Final
 import yaml
 
 
-@dataclass(frozen=True, slots=True)
 class YamlFault(Exception):  # noqa: N818 - a fault of a text, told by its line
     """What is wrong with a YAML text, and on which line (from 1)."""
 
-    line: int
-    what: str
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(f"line {line}: {what}")
+        self.line = line
+        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
