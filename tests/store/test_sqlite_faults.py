@@ -146,7 +146,6 @@ PREAMBLE = """
 import asyncio, json, os, resource, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from nightcrew.domain.errors import StoreError
 from nightcrew.domain.event import NewEvent
 from nightcrew.store.sqlite.store import SqliteStore
@@ -216,7 +215,6 @@ def test_a_read_only_file():
             # Imported while it may be: the new user need not be able to read this code.
             import asyncio, json, sqlite3, aiosqlite
             from pathlib import Path
-from typing import Any
             import nightcrew.store.sqlite.store as module
             from nightcrew.domain.errors import StoreError
             from nightcrew.store.sqlite import migrate

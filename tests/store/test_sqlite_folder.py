@@ -93,12 +93,12 @@ async def test_only_the_owner_can_look_in(tmp_path, make):
     store = a_store(folder)
     await store.open()
     await store.write(lambda tx: tx.agents.insert(make.agent()))
-    names = {"nightcrew.db", "nightcrew.db-shm", "nightcrew.db-wal", "nightcrew.lock"}
+    names = {"nightcrew.db", "nightcrew.db-shm", "nightcrew.db-wal", "nightcrew.lock", "nightcrew.history"}
     assert {one.name for one in folder.iterdir()} == names
     assert {stat.S_IMODE(one.stat().st_mode) for one in folder.iterdir()} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     await store.close()
-    assert {one.name for one in folder.iterdir()} == {"nightcrew.db", "nightcrew.lock"}
+    assert {one.name for one in folder.iterdir()} == names - {"nightcrew.db-shm", "nightcrew.db-wal"}
 
 
 async def test_where_it_is(tmp_path):
@@ -114,3 +114,17 @@ async def test_a_folder_with_a_strange_name(tmp_path):
     await store.open()
     assert await store.write(lambda tx: tx.meta("a")) == "b"
     await store.close()
+
+
+def test_a_process_that_forgets_to_close_can_end(tmp_path):
+    """An error that passes the store by must end the runtime, not leave it hanging on the readers' threads."""
+    script = HOLDER.replace("sys.stdin.readline()\n    await store.close()", "raise SystemExit(7)")
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "data")],
+        env=os.environ | {"PYTHONPATH": str(RUNTIME)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (7, "open\n")

@@ -12,7 +12,7 @@ Row = tuple[Any, ...]
 
 COLUMNS: Final = (
     "id, state, state_reason, state_time, generation, revision, consecutive_failures, delete_requested,"
-    " create_time, update_time, program, display_name, labels, description, spec"
+    " was_paused, create_time, update_time, program, display_name, labels, description, spec"
 )
 NAMES: Final = tuple(COLUMNS.split(", "))
 
@@ -31,6 +31,7 @@ def agent_row(agent: Agent) -> Row:
         agent.revision,
         agent.consecutive_failures,
         int(agent.delete_requested),
+        int(agent.was_paused),
         to_micros(agent.create_time),
         to_micros(agent.update_time),
         agent.spec.program.name,
@@ -52,6 +53,7 @@ def agent_of(row: Row) -> Agent:
         revision,
         consecutive_failures,
         delete_requested,
+        was_paused,
         create_time,
         update_time,
         _,
@@ -75,6 +77,7 @@ def agent_of(row: Row) -> Agent:
         revision=revision,
         consecutive_failures=consecutive_failures,
         delete_requested=delete_requested == 1,
+        was_paused=was_paused == 1,
     )
 
 

@@ -74,13 +74,16 @@ def _keep_a_log(connection: sqlite3.Connection, path: Path) -> None:
 
 async def open_reader(path: Path) -> aiosqlite.Connection:
     """A connection that can only read; sqlite3.Error if it can't be opened."""
-    connection = await aiosqlite.connect(
+    opening = aiosqlite.connect(
         address(path, "ro"),
         timeout=BUSY_SECONDS,
         isolation_level=None,
         cached_statements=_STATEMENTS,
         uri=True,
     )
+    # A runtime that dies of an error before it closes its store must still be able to end.
+    opening._thread.daemon = True  # noqa: SLF001 - aiosqlite has no public way to say it
+    connection = await opening
     try:
         for pragma in _READER:
             await connection.execute_fetchall(pragma)

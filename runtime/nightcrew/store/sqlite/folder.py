@@ -17,7 +17,9 @@ def make_folder(folder: Path) -> None:
         StoreError: It can't be made or is no folder.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True)
+            _sync(folder.parent)
         if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
@@ -25,6 +27,15 @@ def make_folder(folder: Path) -> None:
             f"the data folder {folder} can't be used: {error.strerror}; give another with --data",
             metadata={"cause": "cannot_open"},
         ) from error
+
+
+def _sync(folder: Path) -> None:
+    """Makes sure that a power failure does not undo what was added to a folder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def make_file(path: Path) -> None:

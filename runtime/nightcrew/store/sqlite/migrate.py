@@ -17,7 +17,6 @@ from nightcrew.domain.errors import StoreError
 from nightcrew.store.sqlite.connection import BUSY_SECONDS, address
 from nightcrew.store.sqlite.faults import translated
 
-INCARNATION: Final = "incarnation"
 _NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 _LEDGER: Final = (
     "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
@@ -50,17 +49,13 @@ def shipped() -> list[Migration]:
     return sorted(found, key=lambda one: one.number)
 
 
-async def migrate(path: Path, migrations: Sequence[Migration], *, now: datetime, identity: str) -> str:
+async def migrate(path: Path, migrations: Sequence[Migration], *, now: datetime) -> None:
     """Applies what the file has not had yet.
 
     Args:
         path: The store's file, which exists; an empty one is a new store.
         migrations: All that this version knows, in order.
         now: Written beside what is applied.
-        identity: A fresh random id: the incarnation, if the file has none yet.
-
-    Returns:
-        The file's incarnation.
 
     Raises:
         StoreError: The file is another's, is from a newer version, or its history differs from ours.
@@ -76,7 +71,6 @@ async def migrate(path: Path, migrations: Sequence[Migration], *, now: datetime,
             for migration in migrations:
                 if migration.number not in done:
                     await _apply(connection, migration, now)
-            return await _incarnation(connection, identity)
     except sqlite3.Error as error:
         raise translated(error, path) from error
 
@@ -120,11 +114,3 @@ async def _apply(connection: aiosqlite.Connection, migration: Migration, now: da
         if connection.in_transaction:
             await connection.execute_fetchall("ROLLBACK")
         raise
-
-
-async def _incarnation(connection: aiosqlite.Connection, identity: str) -> str:
-    await connection.execute_fetchall(
-        "INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", (INCARNATION, identity)
-    )
-    ((found,),) = await connection.execute_fetchall("SELECT value FROM meta WHERE key = ?", (INCARNATION,))
-    return str(found)

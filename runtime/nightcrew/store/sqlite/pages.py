@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.filter import Order
-from nightcrew.domain.page import ListQuery
+from nightcrew.domain.page import ListQuery, page_size
 from nightcrew.store.sqlite.filters import Field, where
 from nightcrew.store.sqlite.resources import Resource
 
@@ -52,6 +52,7 @@ def page_select(resource: Resource, query: ListQuery) -> PageSelect:
     """
     order = query.order or (resource.default,)
     keys = _keys(resource, order)
+    size = page_size(query.page_size)
     digest = _digest(resource, query, order)
     conditions: list[str] = []
     values: list[Any] = []
@@ -68,8 +69,8 @@ def page_select(resource: Resource, query: ListQuery) -> PageSelect:
     return PageSelect(
         sql=f"SELECT {resource.columns}, {', '.join(key.sql for key in keys)} FROM {resource.table}{matching}"
         f" ORDER BY {ordering} LIMIT ?",
-        values=[*values, query.page_size + 1],
-        size=query.page_size,
+        values=[*values, size + 1],
+        size=size,
         keys=len(keys),
         digest=digest,
     )

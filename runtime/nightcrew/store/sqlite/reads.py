@@ -22,6 +22,8 @@ from nightcrew.store.sqlite.resources import AGENTS, EXECUTIONS, FIRES, Resource
 # ruff: noqa: S608 - the SQL is put together from constants of this room only
 
 _START_BATCH: Final = 500
+_NEWEST: Final = 2**63 - 1
+"""Past what SQLite can count; a resume token may hold any number."""
 _AGENT: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id = ?"
 _AGENTS: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id IN (SELECT value FROM json_each(?))"
 _EXECUTION: Final = f"SELECT {execution_rows.COLUMNS} FROM executions WHERE id = ?"
@@ -106,7 +108,9 @@ class SqliteReads:
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         """Events with a greater sequence, in order."""
-        return [events.event_of(row) for row in await self._pool.fetch(_EVENTS, (sequence, limit))]
+        return [
+            events.event_of(row) for row in await self._pool.fetch(_EVENTS, (min(sequence, _NEWEST), limit))
+        ]
 
     async def event_bounds(self) -> tuple[int, int]:
         """(oldest sequence kept, newest sequence ever given); (newest + 1, newest) when none is kept."""
@@ -116,7 +120,7 @@ class SqliteReads:
 
     async def logs_after(self, execution_id: str, sequence: int, *, limit: int) -> list[LogEntry]:
         """An execution's entries with a greater sequence, in order."""
-        rows = await self._pool.fetch(_LOGS, (execution_id, sequence, limit))
+        rows = await self._pool.fetch(_LOGS, (execution_id, min(sequence, _NEWEST), limit))
         return [logs.log_of(execution_id, row) for row in rows]
 
     async def figures(self, agent_ids: Sequence[str]) -> dict[str, AgentFigures]:

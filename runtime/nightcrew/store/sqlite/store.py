@@ -1,17 +1,20 @@
 """The store on one SQLite file: lock, migrations, the writer and the readers, opened and closed in order."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from nightcrew.domain.errors import StoreError
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.store import Transaction
 from nightcrew.store.sqlite.folder import FILE_NAME, make_file, make_folder
+from nightcrew.store.sqlite.history import History, read_note, settle, write_note
 from nightcrew.store.sqlite.lock import FolderLock
 from nightcrew.store.sqlite.migrate import migrate, shipped
 from nightcrew.store.sqlite.pool import ReaderPool
 from nightcrew.store.sqlite.reads import SqliteReads
+from nightcrew.store.sqlite.transaction import SqliteTransaction
 from nightcrew.store.sqlite.writer import LEND_SECONDS, Writer
 
 T = TypeVar("T")
@@ -23,7 +26,7 @@ class SqliteStore:
     Args:
         folder: The data folder; made if it is missing.
         clock: Dates the migrations.
-        ids: Gives a new file its incarnation.
+        ids: Gives a new or restored file its incarnation.
         lend_seconds: How long the event loop may be held while a batch of units runs (writer.Writer tells why).
     """
 
@@ -71,11 +74,10 @@ class SqliteStore:
         self._lock.take()
         try:
             make_file(self._path)
-            self._incarnation = await migrate(
-                self._path, shipped(), now=self._clock.now(), identity=self._ids.uuid7()
-            )
+            await migrate(self._path, shipped(), now=self._clock.now())
             await self._writer.start()
             await self._pool.open()
+            self._incarnation = await self._settle_history()
         except BaseException:
             await self._shut()
             raise
@@ -87,11 +89,30 @@ class SqliteStore:
             self._open = False
             await self._shut()
 
+    async def _settle_history(self) -> str:
+        note, identity = read_note(self._folder), self._ids.uuid7()
+        history = await self._writer.submit(
+            lambda tx: settle(cast("SqliteTransaction", tx), note=note, identity=identity)
+        )
+        write_note(self._folder, history)
+        return history.incarnation
+
     async def _shut(self) -> None:
-        # The writer goes last of the connections: the last one folds the log into the file.
+        # Each step is taken whatever becomes of the one before. The writer goes last of the connections, since
+        # the last one folds the log into the file, and the lock only when nothing can write any more.
         try:
             await self._writer.drain()
-            await self._pool.close()
-            await self._writer.stop()
+            await self._note_how_far()
         finally:
-            self._lock.release()
+            try:
+                await self._pool.close()
+            finally:
+                await self._writer.stop()
+                self._lock.release()
+
+    async def _note_how_far(self) -> None:
+        # A note that stays behind does no harm, so a store that can't be read or written closes without.
+        if self._incarnation:
+            with contextlib.suppress(StoreError):
+                _, newest = await self._reads.event_bounds()
+                write_note(self._folder, History(self._incarnation, newest))

@@ -24,6 +24,11 @@ class SqliteTransaction:
         self.fires = Fires(connection)
         self.requests = Requests(connection)
 
+    def newest_sequence(self) -> int:
+        """The newest sequence that an event was ever given; 0 if none was."""
+        row = self._execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        return 0 if row is None else int(row[0])
+
     def undone(self) -> None:
         """Forgets what was read from the tables: a write of this transaction was undone."""
         self.agents.forget_all()

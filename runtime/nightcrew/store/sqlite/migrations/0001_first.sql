@@ -18,6 +18,7 @@ CREATE TABLE agents (
     revision INTEGER NOT NULL,
     consecutive_failures INTEGER NOT NULL,
     delete_requested INTEGER NOT NULL,
+    was_paused INTEGER NOT NULL,
     create_time INTEGER NOT NULL,
     update_time INTEGER NOT NULL,
     program TEXT NOT NULL,
