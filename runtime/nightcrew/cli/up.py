@@ -1,11 +1,13 @@
 """`nightcrew up`: serves agents until it is told to stop."""
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 import uvloop
@@ -21,6 +23,8 @@ from nightcrew.system.tuning import tune_gc
 
 REFUSED = 1
 WRONG_USE = 2
+LEAVE: Final = 2.0
+"""Seconds that are left for the process's own end once everything is on disk and closed."""
 
 
 def up(
@@ -73,7 +77,22 @@ def up(
     if missing:
         print(f"nightcrew up: {missing[0]} does not exist", file=sys.stderr)
         raise typer.Exit(WRONG_USE)
-    raise typer.Exit(uvloop.run(serve(settings, paths or [], prune=prune)))
+    raise typer.Exit(_run(serve(settings, paths or [], prune=prune)))
+
+
+def _run(serving: Coroutine[Any, Any, int]) -> int:
+    """Runs it, and ends: Python waits for every task and thread, an inline program may have one that never ends."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(serving)
+        leaving = threading.Timer(LEAVE, _leave, (code,))
+        leaving.daemon = True
+        leaving.start()
+    return code
+
+
+def _leave(code: int) -> None:
+    print("nightcrew up: inline programs that heed no cancel are left behind", file=sys.stderr, flush=True)
+    os._exit(code)
 
 
 async def serve(settings: Settings, paths: list[Path], *, prune: bool) -> int:

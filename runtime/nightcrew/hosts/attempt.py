@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -62,4 +63,7 @@ class Attempt:
             return Cancelled()
         if isinstance(error, LoadError):
             return NotLoaded(error.to_execution_error())
-        return Failed(execution_error(error))
+        failure = execution_error(error)
+        if isinstance(error, asyncio.CancelledError) and not failure.message:
+            failure = replace(failure, message="the program cancelled itself: nobody had asked it to end")
+        return Failed(failure)
