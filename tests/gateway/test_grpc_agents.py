@@ -12,13 +12,22 @@ async def test_an_agent_comes_back_as_it_was_written(box):
         "program": {"python": {"entrypoint": "gateway_programs:echo"}},
         "input": {"whole": 3, "half": 0.5, "text": "ä", "list": [1, None, True], "deep": {"x": {}}},
         "triggers": [
-            {"id": "cron", "schedule": {"cron": {"expression": "0 9 * * mon-fri"}, "time_zone": "Europe/Berlin"}}
+            {
+                "id": "cron",
+                "schedule": {"cron": {"expression": "0 9 * * mon-fri"}, "time_zone": "Europe/Berlin"},
+            }
         ],
         "execution": {"timeout": "30s", "max_concurrency": 0, "retry": {"max_attempts": 3, "jitter": False}},
     }
     made = await box.call(
         "CreateAgent",
-        agent={"id": "digest", "display_name": "Digest", "description": "Daily", "labels": {"team": "ops"}, "spec": spec},
+        agent={
+            "id": "digest",
+            "display_name": "Digest",
+            "description": "Daily",
+            "labels": {"team": "ops"},
+            "spec": spec,
+        },
     )
     got = await box.agent("digest")
     assert as_json(got) == as_json(made.agent)
@@ -42,7 +51,11 @@ async def test_an_agent_without_an_id_is_given_one(box):
 BAD = [
     ({"id": "Bad_Id"}, ["agent.id"], "invalid_argument"),
     ({"spec": None}, ["agent.spec"], "invalid_argument"),
-    ({"program": {"python": {"entrypoint": "os:system"}}}, ["agent.spec.program.python"], "program_not_allowed"),
+    (
+        {"program": {"python": {"entrypoint": "os:system"}}},
+        ["agent.spec.program.python"],
+        "program_not_allowed",
+    ),
     ({"program": {"command": {"argv": ["rm"]}}}, ["agent.spec.program.command"], "program_not_allowed"),
     ({"program": {}}, ["agent.spec.program"], "invalid_argument"),
     (
@@ -63,7 +76,11 @@ BAD = [
     ),
     ({"triggers": [{"id": "e", "event": {"types": ["x"]}}]}, ["agent.spec.triggers[0].event"], "not_built"),
     ({"triggers": [{"id": "r", "resident": {}}]}, ["agent.spec.triggers[0].resident"], "not_built"),
-    ({"triggers": [{"id": "Bad", "schedule": {"interval": {"every": "1s"}}}]}, ["agent.spec.triggers[0].id"], ""),
+    (
+        {"triggers": [{"id": "Bad", "schedule": {"interval": {"every": "1s"}}}]},
+        ["agent.spec.triggers[0].id"],
+        "",
+    ),
     (
         {"triggers": [{"id": "d", "schedule": {"date": {"time": "2020-01-01T00:00:00Z"}}}]},
         ["agent.spec.triggers[0].schedule.date.time"],
@@ -81,7 +98,11 @@ BAD = [
     ),
     ({"execution": {"heartbeat_timeout": "3s"}}, ["agent.spec.execution.heartbeat_timeout"], "not_built"),
     ({"execution": {"timeout": "-3s"}}, ["agent.spec.execution"], "invalid_argument"),
-    ({"execution": {"retry": {"max_attempts": 0}}}, ["agent.spec.execution.retry.max_attempts"], "invalid_argument"),
+    (
+        {"execution": {"retry": {"max_attempts": 0}}},
+        ["agent.spec.execution.retry.max_attempts"],
+        "invalid_argument",
+    ),
     (
         {"execution": {"retry": {"max_attempts": 3, "initial_backoff": "9s", "max_backoff": "1s"}}},
         ["agent.spec.execution.retry.max_backoff"],
@@ -135,7 +156,9 @@ async def test_an_id_is_taken_once(box):
     assert (resource.resource_type, resource.resource_name) == ("agent", "a")
 
 
-@pytest.mark.parametrize("method", ["GetAgent", "GetAgentStatus", "DeleteAgent", "StartAgent", "TriggerAgent"])
+@pytest.mark.parametrize(
+    "method", ["GetAgent", "GetAgentStatus", "DeleteAgent", "StartAgent", "TriggerAgent"]
+)
 async def test_what_is_not_there_is_not_found(box, method):
     async with refused("NOT_FOUND") as said:
         await box.call(method, id="nobody")
@@ -177,7 +200,8 @@ async def test_without_a_mask_every_field_that_is_set_changes(box):
 
 
 @pytest.mark.parametrize(
-    "path", ["state", "spec.nothing", "status", "generation", "etag", "id", "spec.program.python.code", "nonsense"]
+    "path",
+    ["state", "spec.nothing", "status", "generation", "etag", "id", "spec.program.python.code", "nonsense"],
 )
 async def test_a_path_that_cannot_be_set_is_refused(box, path):
     await box.create("a")
@@ -212,7 +236,9 @@ async def test_an_etag_must_match(box):
 async def test_an_update_that_changes_nothing_is_no_event(box):
     agent = await box.create("a")
     before = len(await box.events_after())
-    same = (await box.call("UpdateAgent", agent={"id": "a", "display_name": ""}, update_mask="displayName")).agent
+    same = (
+        await box.call("UpdateAgent", agent={"id": "a", "display_name": ""}, update_mask="displayName")
+    ).agent
     assert same.etag == agent.etag
     assert len(await box.events_after()) == before
 
@@ -286,7 +312,11 @@ async def test_repeated_deletes_and_updates_happen_once(box):
 
 
 def manifest(agent_id, program="echo", **fields):
-    return {"id": agent_id, "spec": {"program": {"python": {"entrypoint": f"gateway_programs:{program}"}}}, **fields}
+    return {
+        "id": agent_id,
+        "spec": {"program": {"python": {"entrypoint": f"gateway_programs:{program}"}}},
+        **fields,
+    }
 
 
 async def test_apply_says_what_it_changes_then_does_it_all(box):

@@ -12,7 +12,11 @@ from nightcrew.v1 import agent_service_pb2, execution_pb2, execution_service_pb2
 async def test_a_trigger_waits_for_the_end_and_answers_with_it(box):
     await box.active("a", input={"from": "agent", "both": "agent"})
     execution = await box.trigger(
-        "a", input={"both": "call", "n": 3, "half": 1.5, "list": [1, None]}, labels={"k": "v"}, priority=7, wait="20s"
+        "a",
+        input={"both": "call", "n": 3, "half": 1.5, "list": [1, None]},
+        labels={"k": "v"},
+        priority=7,
+        wait="20s",
     )
     shown = as_json(execution)
     expected = {"from": "agent", "both": "call", "n": 3, "half": 1.5, "list": [1, None]}
@@ -148,7 +152,12 @@ async def test_a_batch_of_a_thousand_answers_each_on_its_own(box):
     request = agent_service_pb2.BatchTriggerAgentsRequest(requests=requests)
     answer = await box.agents.BatchTriggerAgents(request)
     assert len(answer.results) == 1000
-    codes = {3: (5, "not_found"), 5: (9, "agent_state"), 7: (3, "invalid_argument"), 9: (3, "invalid_argument")}
+    codes = {
+        3: (5, "not_found"),
+        5: (9, "agent_state"),
+        7: (3, "invalid_argument"),
+        9: (3, "invalid_argument"),
+    }
     for number, result in enumerate(answer.results):
         expected = codes.get(number % 10)
         if expected is None:
@@ -190,7 +199,9 @@ async def test_a_batch_of_none_or_too_many_is_refused(box, count):
 
 async def execution_in(box, state):
     """An execution in a state, of an agent of its own."""
-    retrying = {"retry": {"max_attempts": 3, "initial_backoff": "600s", "max_backoff": "600s", "jitter": False}}
+    retrying = {
+        "retry": {"max_attempts": 3, "initial_backoff": "600s", "max_backoff": "600s", "jitter": False}
+    }
     match state:
         case "STATE_QUEUED":
             await box.active("a", "hold")

@@ -24,7 +24,15 @@ from nightcrew.domain.errors import (
     Unavailable,
     Unimplemented,
 )
-from nightcrew.gateway.status import DETAILS_BYTES, MESSAGE_BYTES, TABLE, Faults, code_of, http_status, status_of
+from nightcrew.gateway.status import (
+    DETAILS_BYTES,
+    MESSAGE_BYTES,
+    TABLE,
+    Faults,
+    code_of,
+    http_status,
+    status_of,
+)
 from nightcrew.system.ids import SystemIds
 
 WIRE = [
@@ -79,7 +87,11 @@ def test_the_details_of_each_kind():
         resource = detail(status_of(error), error_details_pb2.ResourceInfo)
         assert (resource.resource_type, resource.resource_name) == ("agent", "digest")
     refusal = FailedPrecondition(
-        "no", subject="agents/a", state="STATE_PAUSED", allowed_states=("STATE_STOPPED", "STATE_ERROR"), code="agent_state"
+        "no",
+        subject="agents/a",
+        state="STATE_PAUSED",
+        allowed_states=("STATE_STOPPED", "STATE_ERROR"),
+        code="agent_state",
     )
     info = detail(status_of(refusal), error_details_pb2.ErrorInfo)
     assert dict(info.metadata) == {"state": "STATE_PAUSED", "allowed_states": "STATE_STOPPED,STATE_ERROR"}

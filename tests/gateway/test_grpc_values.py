@@ -34,8 +34,10 @@ JSON = st.recursive(
     | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -79,7 +81,9 @@ def test_our_converter_and_protobufs_agree(data):
 
 def any_large(data):
     """MessageToDict makes ints of whole numbers beyond 2^53 too."""
-    return any(isinstance(one, float) and abs(one) > 2**53 for one in json.loads(json.dumps(list(data.values())))) or (
+    return any(
+        isinstance(one, float) and abs(one) > 2**53 for one in json.loads(json.dumps(list(data.values())))
+    ) or (
         "e+" in json.dumps(data) or any(len(part) > 15 for part in json.dumps(data).replace("-", " ").split())
     )
 
@@ -131,7 +135,8 @@ def test_instants_come_back_to_the_microsecond(naive):
 
 
 @pytest.mark.parametrize(
-    "stamp", [Timestamp(seconds=10**12), Timestamp(seconds=-(10**12)), Timestamp(nanos=-1), Timestamp(nanos=10**9)]
+    "stamp",
+    [Timestamp(seconds=10**12), Timestamp(seconds=-(10**12)), Timestamp(nanos=-1), Timestamp(nanos=10**9)],
 )
 def test_an_instant_out_of_range_is_refused(stamp):
     with pytest.raises(InvalidArgument, match="after: must lie in the years"):
@@ -183,7 +188,9 @@ def test_an_enum_without_a_name_and_a_bad_duration_are_named():
 
 
 def test_what_is_output_only_is_left_out():
-    agent = agent_pb2.Agent(id="x", etag="r1", state=agent_pb2.Agent.STATE_ERROR, generation=4, labels={"a": "b"})
+    agent = agent_pb2.Agent(
+        id="x", etag="r1", state=agent_pb2.Agent.STATE_ERROR, generation=4, labels={"a": "b"}
+    )
     assert written(agent, "agent") == {"id": "x", "labels": {"a": "b"}}
 
 

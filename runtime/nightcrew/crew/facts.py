@@ -14,8 +14,14 @@ RESULT_IN_EVENT = 64 * 1024
 """A result up to this size travels in the event (semantics.md, Events)."""
 
 
-def agent_fact(kind: str, agent: Agent, *, now: datetime, actor: str = "") -> NewEvent:
-    """A fact about an agent, with its state and reason; with its labels, so that a selector fits it for ever."""
+def agent_fact(
+    kind: str, agent: Agent, *, now: datetime, actor: str = "", before: Agent | None = None
+) -> NewEvent:
+    """A fact about an agent, with its state and reason.
+
+    It has the agent's labels, and those it had before if they have changed, so that whom a selector finds can be
+    told from the log alone.
+    """
     data: dict[str, Any] = {
         "state": agent.state.value,
         "reason": agent.state_reason,
@@ -23,6 +29,8 @@ def agent_fact(kind: str, agent: Agent, *, now: datetime, actor: str = "") -> Ne
     }
     if agent.labels:
         data["labels"] = dict(agent.labels)
+    if before is not None and before.labels != agent.labels:
+        data["labels_before"] = dict(before.labels)
     return NewEvent(
         type=kind,
         source=agent_source(agent.id),

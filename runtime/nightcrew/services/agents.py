@@ -257,7 +257,7 @@ def change_agent(tx: Transaction, after: After, agent: Agent, manifest: Manifest
     new = replace(new, revision=agent.revision + 1, update_time=now)
     save(tx, new, revision=agent.revision)
     sync_cursors(tx, new, agent, now=now)
-    after.append(tx, agent_fact(AGENT_UPDATED, new, now=now))
+    after.append(tx, agent_fact(AGENT_UPDATED, new, now=now, before=agent))
     after.schedules.append(agent.id)
     after.changed.append(agent.id)
     return new

@@ -35,9 +35,9 @@ class Members:
         for event in named:
             belongs = self._known.get(event.agent_id, False)
             if event.type in _TELLS_LABELS:
-                after = selection.fits(_labels(event))
-                self._known[event.agent_id] = after
-                belongs = belongs or after
+                before, after = _labels(event)
+                self._known[event.agent_id] = selection.fits(after)
+                belongs = selection.fits(before) or selection.fits(after)
             if belongs:
                 found.append(event)
         return found
@@ -55,7 +55,9 @@ class Members:
                 self._known[agent_id] = self._selection.fits(agent.labels)
 
 
-def _labels(event: Event) -> Mapping[str, str]:
+def _labels(event: Event) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The agent's labels before and after the event."""
     data: dict[str, Any] = decode(event.data)
-    labels: Mapping[str, str] = data.get("labels", {})
-    return labels
+    after: Mapping[str, str] = data.get("labels", {})
+    before: Mapping[str, str] = data.get("labels_before", after)
+    return before, after

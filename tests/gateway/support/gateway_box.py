@@ -196,12 +196,12 @@ async def serving(folder, *, clock=None, drain=0.2):
         await serving
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     try:
-        async with grpc.aio.insecure_channel(
-            f"127.0.0.1:{runtime.gateway.port}", options=options
-        ) as channel:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{runtime.gateway.port}", options=options) as channel:
             yield Box(runtime, channel)
     finally:
-        for gate in sys.modules["gateway_programs"].GATES.values() if "gateway_programs" in sys.modules else ():
+        for gate in (
+            sys.modules["gateway_programs"].GATES.values() if "gateway_programs" in sys.modules else ()
+        ):
             gate.set()
         runtime.stop()
         await serving

@@ -11,6 +11,11 @@ _STATES: Final = {one: execution_pb2.Execution.State.Value(one.value) for one in
 _KINDS: Final = {one: execution_pb2.TriggerRef.Kind.Value(one.value) for one in TriggerKind}
 
 
+def weight(execution: Execution) -> int:
+    """About how many bytes an execution's JSON texts have: what its conversion costs."""
+    return len(execution.input) + len(execution.result or "")
+
+
 def fill_execution(out: execution_pb2.Execution, execution: Execution) -> None:
     """Writes an execution into an empty message; its input and result are read from their JSON texts."""
     out.id = execution.id

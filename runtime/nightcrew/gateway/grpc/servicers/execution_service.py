@@ -6,9 +6,10 @@ from nightcrew.crew.bus import Signal
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
-from nightcrew.gateway.grpc.convert.execution import fill_execution
+from nightcrew.gateway.grpc.convert.execution import fill_execution, weight
 from nightcrew.gateway.grpc.convert.log import fill_log
 from nightcrew.gateway.grpc.methods import Method, stream, unary
+from nightcrew.gateway.grpc.offload import converted
 from nightcrew.gateway.grpc.requests import fill_page, query_of, request_of, required
 from nightcrew.gateway.grpc.servicers.watches import ExecutionWatches
 from nightcrew.ports.clock import Clock
@@ -46,8 +47,9 @@ class ExecutionServicer:
 
     async def get(self, request: pb.GetExecutionRequest) -> pb.GetExecutionResponse:
         """Gives an execution."""
+        execution = await self._executions.get(required(request.id, "id"))
         out = pb.GetExecutionResponse()
-        fill_execution(out.execution, await self._executions.get(required(request.id, "id")))
+        await converted(weight(execution), fill_execution, out.execution, execution)
         return out
 
     async def list(self, request: pb.ListExecutionsRequest) -> pb.ListExecutionsResponse:
@@ -65,7 +67,7 @@ class ExecutionServicer:
             request=request_of(request, "ExecutionService/CancelExecution"),
         )
         out = pb.CancelExecutionResponse()
-        fill_execution(out.execution, execution)
+        await converted(weight(execution), fill_execution, out.execution, execution)
         return out
 
     async def retry(self, request: pb.RetryExecutionRequest) -> pb.RetryExecutionResponse:
@@ -76,7 +78,7 @@ class ExecutionServicer:
             required(request.id, "id"), request=request_of(request, "ExecutionService/RetryExecution")
         )
         out = pb.RetryExecutionResponse()
-        fill_execution(out.execution, execution)
+        await converted(weight(execution), fill_execution, out.execution, execution)
         return out
 
     async def logs(self, request: pb.ListLogsRequest) -> pb.ListLogsResponse:

@@ -7,10 +7,11 @@ from nightcrew.crew.bus import Signal
 from nightcrew.domain.errors import InvalidArgument, NightcrewError
 from nightcrew.domain.execution import Execution
 from nightcrew.gateway.grpc.convert.agent import error_message
-from nightcrew.gateway.grpc.convert.execution import fill_execution
+from nightcrew.gateway.grpc.convert.execution import fill_execution, weight
 from nightcrew.gateway.grpc.convert.times import duration_of
 from nightcrew.gateway.grpc.convert.values import object_of
 from nightcrew.gateway.grpc.methods import Method, unary
+from nightcrew.gateway.grpc.offload import converted
 from nightcrew.gateway.grpc.requests import request_of, required
 from nightcrew.services.executions import ExecutionService, Triggering
 from nightcrew.services.once import Request
@@ -44,11 +45,11 @@ class Triggers:
     async def trigger(self, request: pb.TriggerAgentRequest) -> pb.TriggerAgentResponse:
         """Makes an execution; waits for its end if that was asked for."""
         wait = _wait_of(request, "wait")
-        execution = await self._executions.trigger(_wish_of(request))
+        execution = await self._executions.trigger(await _wish_of(request))
         if wait:
             execution = await self._executions.wait(execution.id, wait, closing=self._closing)
         out = pb.TriggerAgentResponse()
-        fill_execution(out.execution, execution)
+        await converted(weight(execution), fill_execution, out.execution, execution)
         return out
 
     async def batch(self, request: pb.BatchTriggerAgentsRequest) -> pb.BatchTriggerAgentsResponse:
@@ -62,7 +63,7 @@ class Triggers:
         for index, item in enumerate(request.requests):
             try:
                 wait = _wait_of(item, "wait")
-                wishes[index] = _wish_of(item)
+                wishes[index] = await _wish_of(item)
             except InvalidArgument as error:
                 answers[index] = error.within(f"requests[{index}]")
             else:
@@ -77,7 +78,7 @@ class Triggers:
             result = out.results.add()
             answer = answers[index]
             if isinstance(answer, Execution):
-                fill_execution(result.execution, answer)
+                await converted(weight(answer), fill_execution, result.execution, answer)
             else:
                 result.error.CopyFrom(error_message(answer))
         return out
@@ -104,11 +105,12 @@ def _wait_of(request: pb.TriggerAgentRequest, field: str) -> float:
     return seconds
 
 
-def _wish_of(request: pb.TriggerAgentRequest) -> Triggering:
+async def _wish_of(request: pb.TriggerAgentRequest) -> Triggering:
+    given = request.input if request.HasField("input") else None
     return Triggering(
         agent_id=required(request.id, "id"),
         request=request_of(request, _METHOD) if request.request_id else _PLAIN,
-        input=object_of(request.input, "input") if request.HasField("input") else {},
+        input={} if given is None else await converted(given.ByteSize(), object_of, given, "input"),
         labels=dict(request.labels) if request.labels else {},
         priority=request.priority,
     )
