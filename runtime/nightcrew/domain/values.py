@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from nightcrew.domain.errors import InvalidArgument
 
@@ -16,9 +16,13 @@ MAX_VALUE_BYTES = 1024 * 1024
 _EXACT = 2**53
 
 
+# One encoder for all: json.dumps makes a new one for each call that is not its default.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def encode(value: Json) -> str:
     """The compact JSON text of a value; raises ValueError for NaN and infinity, TypeError for no JSON."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def decode(text: str) -> Any:
