@@ -131,7 +131,8 @@ TABLES = {
             ("start_s", "start s", 2),
             ("rss_mib", "MiB", 0),
             ("cpu_percent", "CPU % over 10 s", 2),
-            ("registered_s", "registering s", 1),
+            ("registered_s", "registered s", 1),
+            ("planned_s", "all planned s", 1),
         ),
         targets=(
             Target(contender="idle", figure="start_s", most=15),

@@ -49,7 +49,8 @@ def compare(only: Sequence[str], *, rounds: int, n: int | None, folder: Path) ->
                 if figures is not None:
                     found.setdefault(one.name, []).append(figures)
         print("\r" + " " * 30 + "\r", end="", file=sys.stderr, flush=True)
-        _print(table, chosen, found)
+        if found:
+            _print(table, chosen, found)
     return int(failed)
 
 

@@ -29,10 +29,19 @@ def idle(n: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
         )
 
 
+async def planned(folder: Path) -> None:
+    """Returns once the next time of every schedule is known, on disk."""
+    while True:
+        if not rows(folder, "SELECT 1 FROM schedule_cursors WHERE next_time IS NULL LIMIT 1"):
+            return
+        await asyncio.sleep(0.1)
+
+
 async def fire(folder: Path, *, n: int) -> None:
     """1,000 agents are due at the same instant, beside the others: how late their bodies are entered."""
     async with in_process(folder) as box:
         await register(box, idle(n - DUE))
+        await planned(folder)
     with in_its_own_process(folder) as (address, server, _):
         async with Client(address) as crew:
             due = datetime.fromtimestamp(int(time.time() + AHEAD), UTC)
@@ -77,7 +86,9 @@ async def rest(folder: Path, *, n: int) -> None:
     begun = time.perf_counter()
     async with in_process(folder) as box:
         await register(box, idle(n))
-    registered = time.perf_counter() - begun
+        registered = time.perf_counter() - begun
+        await planned(folder)
+        known = time.perf_counter() - begun
     with in_its_own_process(folder) as (address, server, took):
         async with Client(address) as crew:
             figures = await crew.runtime.get()
@@ -87,5 +98,9 @@ async def rest(folder: Path, *, n: int) -> None:
         await asyncio.sleep(WATCHED)
         used = cpu_of(server) - cpu
         report(
-            start_s=took, rss_mib=rss_of(server), cpu_percent=100 * used / WATCHED, registered_s=registered
+            start_s=took,
+            rss_mib=rss_of(server),
+            cpu_percent=100 * used / WATCHED,
+            registered_s=registered,
+            planned_s=known,
         )
