@@ -4,8 +4,9 @@ It is virtual (as in Orleans): an idle agent is a row; the directory makes its a
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -35,30 +36,49 @@ class Flag(Enum):
 CAPACITY: Final = len(Flag)
 """Flags coalesce, so a mailbox never holds more than one of each."""
 STORE_RETRY: Final = 1.0
-"""Seconds between tries to claim while the store fails."""
+"""Seconds between tries while the store fails."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
+
+
+class Boss(Protocol):
+    """What an actor tells of itself; all are called on the loop."""
+
+    def rests(self, actor: "AgentActor") -> None:
+        """It has nothing to do, and stays until it is told to leave."""
+
+    def left(self, actor: "AgentActor") -> None:
+        """It ends now."""
+
+    def crashed(self, actor: "AgentActor") -> None:
+        """It begins anew after a crash."""
+
+    def ended(self, agent_id: str, claim: Claim) -> None:
+        """A run of the agent has ended."""
 
 
 class AgentActor:
     """One agent at work.
 
     Args:
-        rest: Called when the actor has nothing to do; it stays until `leave` is called.
-        crashed: Called when it begins anew after a crash.
+        agent_id: Whose actor it is.
+        commits: The way to the store.
+        executor: Where its runs are.
+        clock: For waits while the store fails.
+        boss: The directory: what it tells of itself.
     """
 
     __slots__ = (
-        "_agent_id",
+        "_boss",
         "_busy",
         "_clock",
         "_commits",
-        "_crashed",
         "_executor",
-        "_left",
         "_lives",
         "_places",
-        "_rest",
+        "agent_id",
         "mailbox",
     )
 
@@ -69,110 +89,105 @@ class AgentActor:
         commits: Commits,
         executor: Executor,
         clock: Clock,
-        rest: Callable[["AgentActor"], None],
-        crashed: Callable[[str], None],
+        boss: "Boss",
     ) -> None:
-        self._agent_id = agent_id
+        self.agent_id = agent_id
         self._commits = commits
         self._executor = executor
         self._clock = clock
-        self._rest = rest
-        self._left = False
-        self._crashed = crashed
+        self._boss = boss
         self._lives = 0
         self._busy = False
         self._places = 0
         self.mailbox: Mailbox[Flag] = Mailbox(agent_id, CAPACITY, coalesce=_same)
 
-    @property
-    def agent_id(self) -> str:
-        """Whose actor it is."""
-        return self._agent_id
-
     async def serve(self, ready: Callable[[], None]) -> None:
-        """Claims, then serves its mailbox until it is told to leave; begun anew after a crash, it claims first."""
-        if self._lives:
-            self._crashed(self._agent_id)
+        """Claims, then serves its mailbox until it may leave; begun anew after a crash it looks at everything."""
         self._lives += 1
+        if self._lives > 1:
+            self._boss.crashed(self)
+            self.mailbox.put(Flag.CANCEL)
         ready()
         await self._handle(Flag.CHANGED)
-        while not self._left:
-            if not self._working and not len(self.mailbox):
-                self._rest(self)
+        while True:
+            self._rest_if_idle()
             flag = await self.mailbox.receive()
+            if flag is Flag.LEAVE and self._idle:
+                # From here to the end nothing else runs: whoever has something to tell makes a new actor.
+                self._boss.left(self)
+                return
             await self._handle(flag if isinstance(flag, Flag) else Flag.CHANGED)
 
     async def _handle(self, flag: Flag) -> None:
         self._busy = True
         try:
             match flag:
-                case Flag.WORK if not self._full():
+                case Flag.WORK if not self._full:
                     await self._claim()
                 case Flag.CHANGED:
                     await self._claim()
                 case Flag.CANCEL:
                     await self._cancel()
                 case _:
-                    pass  # LEAVE, or work that the end of a run will claim
+                    pass  # LEAVE while there is something to do, or work that the end of a run will claim
         finally:
             self._busy = False
 
-    @property
-    def _working(self) -> int:
-        return self._executor.count(self._agent_id)
-
     def adopt(self, runs: Sequence[Claimed]) -> None:
-        """Starts runs that were claimed as they were admitted."""
+        """Starts runs that are claimed."""
         for claimed in runs:
-            self._executor.start(claimed, self._ended)
+            self._executor.start(claimed, self._boss.ended)
 
-    def leave(self) -> bool:
-        """Ends the actor if it has nothing to do; from then on a tell makes a new one."""
-        if self._busy or self._working or len(self.mailbox):
-            return False
-        self._left = True
-        self.mailbox.put(Flag.LEAVE)
-        return True
+    def ended(self, claim: Claim) -> None:
+        """A run has ended, on disk, and this was claimed in its place."""
+        self._take(claim)
+        if not self._busy:
+            self._rest_if_idle()
 
-    def _full(self) -> bool:
-        return 0 < self._places <= self._working
-
-    async def _claim(self) -> None:
-        now = self._clock.now()
-
-        def unit(tx: Transaction, after: After) -> Claim:
-            return claim_by_id(tx, after, self._agent_id, now=now)
-
-        while True:
-            try:
-                self._start(await self._commits.run(unit))
-            except Unavailable as error:
-                log.warning("an agent waits: the store failed", agent_id=self._agent_id, error=error.message)
-                await self._clock.sleep(STORE_RETRY)
-            else:
-                return
-
-    def _start(self, claim: Claim) -> None:
+    def _take(self, claim: Claim) -> None:
         self._places = claim.places
         self.adopt(claim.runs)
         if claim.more:
             self.mailbox.put(Flag.CHANGED)
 
-    def _ended(self, claim: Claim) -> None:
-        self._start(claim)
-        if not (self._busy or self._working or len(self.mailbox)):
-            self._rest(self)
+    @property
+    def _idle(self) -> bool:
+        return not self._executor.count(self.agent_id) and not len(self.mailbox)
+
+    @property
+    def _full(self) -> bool:
+        return 0 < self._places <= self._executor.count(self.agent_id)
+
+    def _rest_if_idle(self) -> None:
+        if self._idle:
+            self._boss.rests(self)
+
+    async def _claim(self) -> None:
+        def unit(tx: Transaction, after: After, now: datetime) -> Claim:
+            return claim_by_id(tx, after, self.agent_id, now=now)
+
+        self._take(await self._until_written(unit))
 
     async def _cancel(self) -> None:
         """Finds out which of its runs bear a cancel mark, and asks them to end."""
-        mine = self._executor.runs_of(self._agent_id)
+        mine = self._executor.runs_of(self.agent_id)
 
-        def unit(tx: Transaction, _after: After) -> list[str]:
+        def unit(tx: Transaction, _after: After, _now: datetime) -> list[str]:
             found = (tx.executions.get(execution_id) for execution_id in mine)
             return [one.id for one in found if one is not None and one.cancel_requested]
 
-        for execution_id in await self._commits.run(unit):
+        for execution_id in await self._until_written(unit):
             self._executor.ask(execution_id, Asked.CANCEL)
+
+    async def _until_written(self, unit: Callable[[Transaction, After, datetime], T]) -> T:
+        """What a unit gives once the store takes it: a store that fails for a while is no fault of the agent's."""
+        while True:
+            now = self._clock.now()
+            try:
+                return await self._commits.run(lambda tx, after: unit(tx, after, now))  # noqa: B023 - run before the loop goes round
+            except Unavailable as error:
+                log.warning("an agent waits: the store failed", agent_id=self.agent_id, error=error.message)
+                await self._clock.sleep(STORE_RETRY)
 
 
 def _same(flag: Flag) -> Flag:

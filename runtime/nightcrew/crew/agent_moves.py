@@ -41,12 +41,13 @@ def move_agent(
         consecutive_failures=0
         if AgentEffect.RESET_COUNTERS in following.effects
         else agent.consecutive_failures,
+        was_paused=event is AgentEvent.FAIL and agent.state is AgentState.PAUSED,
     )
     save(tx, moved, revision=agent.revision)
     kind = AGENT_RESUMED if event is AgentEvent.RESUME else AGENT_EVENTS[following.state]
     after.append(tx, agent_fact(kind, moved, now=now, actor=actor))
     after.schedules.append(agent.id)
-    if AgentEffect.WAKE in following.effects:
+    if AgentEffect.WAKE in following.effects and _has_work(tx, agent.id):
         after.work.append(agent.id)
     if AgentEffect.CANCEL_EXECUTIONS in following.effects:
         cancel_open(tx, after, agent.id, reason=reason or "the agent was stopped", now=now, actor=actor)
@@ -58,13 +59,18 @@ def end_if_empty(tx: Transaction, after: After, agent: Agent, *, now: datetime) 
     """STOPPING → STOPPED once nothing is open any more; an agent that was to be deleted goes then."""
     if agent.state is not AgentState.STOPPING:
         return agent
-    open_now = tx.executions.occupancy(agent.id, cap=1)
-    if open_now.places or open_now.queued:
+    if _has_work(tx, agent.id):
         return agent
     stopped = move_agent(tx, after, agent, AgentEvent.ENDED, now=now, reason=agent.state_reason)
     if stopped.delete_requested:
         delete_now(tx, after, stopped, now=now)
     return stopped
+
+
+def _has_work(tx: Transaction, agent_id: str) -> bool:
+    """Whether an execution of the agent is not final."""
+    open_now = tx.executions.occupancy(agent_id, cap=1)
+    return bool(open_now.places or open_now.queued)
 
 
 def delete_now(tx: Transaction, after: After, agent: Agent, *, now: datetime, actor: str = "") -> None:

@@ -92,6 +92,11 @@ class Bus:
         self.schedules = Signal()
         self._schedules: set[str] = set()
 
+    def poke_all(self) -> None:
+        """Wakes everyone who looks at tables: something may have changed, and what is not known."""
+        for signal in (self.events, self.logs, self.timers):
+            signal.poke()
+
     def touch_schedules(self, agent_ids: Iterable[str]) -> None:
         """Notes that the schedules of these agents have changed."""
         self._schedules.update(agent_ids)

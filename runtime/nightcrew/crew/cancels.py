@@ -11,16 +11,26 @@ from nightcrew.ports.store import Transaction
 
 
 def cancel(
-    tx: Transaction, after: After, execution: Execution, *, reason: str, now: datetime, actor: str = ""
+    tx: Transaction,
+    after: After,
+    execution: Execution,
+    *,
+    reason: str,
+    now: datetime,
+    actor: str = "",
+    kill: bool = False,
 ) -> None:
-    """Cancels one execution by the table; one that is final stays as it is."""
+    """Cancels one execution by the table; one that is final stays as it is. `kill` gives a run no grace."""
     following = step(execution.state, ExecutionEvent.CANCEL, execution_id=execution.id)
     if following.changed:
         end_idle(tx, after, execution, ExecutionState.CANCELLED, now=now, reason=reason, actor=actor)
         after.work.append(execution.agent_id)
     elif ExecutionEffect.MARK_CANCEL in following.effects:
         tx.executions.mark_cancel(execution.id, reason=reason)
-        after.cancels.append(execution.agent_id)
+        if kill:
+            after.kills.append(execution.id)
+        else:
+            after.cancels.append(execution.agent_id)
 
 
 def cancel_open(

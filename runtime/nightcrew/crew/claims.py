@@ -25,12 +25,12 @@ class Claim:
     Attributes:
         runs: What was started.
         more: Work may be left that this claim had no room for in its batch.
-        places: How many runs the agent may have at once (0: no bound).
+        places: How many runs the agent may have at once (0: no bound, or not known).
     """
 
     runs: tuple[Claimed, ...] = ()
     more: bool = False
-    places: int = 1
+    places: int = 0
 
 
 NOTHING: Final = Claim()
@@ -53,7 +53,7 @@ def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: 
         return NOTHING
     if not after.claiming:
         return NOTHING
-    bound = max_concurrency(agent.spec.execution)
+    bound = max_concurrency(agent.spec)
     room = BATCH
     if bound and not (freed and bound == 1):
         taken = tx.executions.occupancy(agent.id, cap=1)

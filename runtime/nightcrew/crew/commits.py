@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from nightcrew.crew.bus import Bus
 from nightcrew.domain.agent import Agent
+from nightcrew.domain.errors import CommitUnknown
 from nightcrew.domain.event import NewEvent
 from nightcrew.domain.execution import Execution
 from nightcrew.ports.store import Store, Transaction
@@ -37,6 +38,9 @@ class Teller(Protocol):
     def cancel(self, agent_id: str) -> None:
         """A run of the agent bears a new cancel mark."""
 
+    def kill(self, execution_id: str) -> None:
+        """A run bears a cancel mark and gets no grace."""
+
 
 class After:
     """What must follow a commit; a unit that runs again starts with an empty one.
@@ -51,6 +55,7 @@ class After:
         "claiming",
         "ended",
         "events",
+        "kills",
         "logs",
         "schedules",
         "timers",
@@ -62,6 +67,7 @@ class After:
         self.claimed: dict[str, list[Claimed]] = {}
         self.work: list[str] = []
         self.cancels: list[str] = []
+        self.kills: list[str] = []
         self.changed: list[str] = []
         self.ended: list[str] = []
         self.schedules: list[str] = []
@@ -76,21 +82,21 @@ class After:
 
 
 class Commits:
-    """The way to the store for everything that wakes others."""
+    """The way to the store for everything that wakes others.
+
+    Attributes:
+        claiming: Whether work may be started; in a drain it is only queued.
+    """
 
     def __init__(self, store: Store, bus: Bus) -> None:
         self._store = store
         self._bus = bus
         self._teller: Teller | None = None
-        self._claiming = True
+        self.claiming = True
 
     def tell_through(self, teller: Teller) -> None:
         """Names who hands wake-ups on; until then nobody is told (the rescuer's sweep finds the work)."""
         self._teller = teller
-
-    def stop_claiming(self) -> None:
-        """From now on work is queued and nothing is started (a drain)."""
-        self._claiming = False
 
     async def run(self, unit: Callable[[Transaction, After], T]) -> T:
         """Runs a unit of work, then does what it noted.
@@ -100,10 +106,14 @@ class Commits:
         """
 
         def whole(tx: Transaction) -> tuple[T, After]:
-            after = After(claiming=self._claiming)
+            after = After(claiming=self.claiming)
             return unit(tx, after), after
 
-        value, after = await self._store.write(whole)
+        try:
+            value, after = await self._store.write(whole)
+        except CommitUnknown:
+            self._bus.poke_all()  # it may have taken place: whoever waits must look
+            raise
         self._follow(after)
         return value
 
@@ -132,3 +142,5 @@ def _tell(teller: Teller, after: After) -> None:
         teller.changed(agent_id)
     for agent_id in after.cancels:
         teller.cancel(agent_id)
+    for execution_id in after.kills:
+        teller.kill(execution_id)

@@ -2,21 +2,23 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from nightcrew.actor.child import ChildSpec
+from nightcrew.actor.child import ChildSpec, Ready
 from nightcrew.actor.errors import ActorStopped
 from nightcrew.actor.supervisor import Supervisor
-from nightcrew.crew.agent_actor import AgentActor, Flag
-from nightcrew.crew.commits import After, Claimed, Commits
+from nightcrew.crew.agent_actor import STORE_RETRY, AgentActor, Flag
+from nightcrew.crew.claims import Claim
+from nightcrew.crew.commits import Claimed, Commits
 from nightcrew.crew.executor import Executor
 from nightcrew.crew.faults import fail_agent
+from nightcrew.domain.errors import Unavailable
 from nightcrew.domain.restart import RestartRule
 from nightcrew.domain.spec.policy import RestartMode
 from nightcrew.ports.clock import Clock
-from nightcrew.ports.store import Transaction
 
 RULE: Final = RestartRule(mode=RestartMode.TRANSIENT)
 """An actor that fails is restarted; past the intensity its agent goes to ERROR and nothing escalates."""
@@ -28,17 +30,63 @@ log = structlog.get_logger(__name__)
 
 
 class Directory:
-    """Hands wake-ups to agents' actors; an idle agent has none and costs nothing here."""
+    """Hands wake-ups to agents' actors; an idle agent has none and costs nothing here.
 
-    def __init__(self, *, supervisor: Supervisor, commits: Commits, executor: Executor, clock: Clock) -> None:
+    Args:
+        supervisor: Of the actors; `as_child` puts it in the tree.
+        commits: Its units tell through here what they noted.
+        executor: Where runs are.
+        clock: For waits while the store fails.
+        lingering: How many actors without work are kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        supervisor: Supervisor,
+        commits: Commits,
+        executor: Executor,
+        clock: Clock,
+        lingering: int = LINGERING,
+    ) -> None:
         self._supervisor = supervisor
         self._commits = commits
         self._executor = executor
         self._clock = clock
+        self._lingering = lingering
         self._actors: dict[str, AgentActor] = {}
         self._restarts: dict[str, int] = {}
         self._idle: OrderedDict[str, AgentActor] = OrderedDict()
         self._closed = False
+
+    def as_child(self) -> ChildSpec:
+        """The actors as a part of the tree."""
+        return replace(self._supervisor.as_child(), start=self._serve)
+
+    async def _serve(self, ready: Ready) -> None:
+        self._actors.clear()  # a life before this one left actors that have ended
+        self._idle.clear()
+        self._commits.claiming = not self._closed
+        try:
+            await self._supervisor.run(ready)
+        finally:
+            self._commits.claiming = False  # nobody is left to start what would be claimed
+
+    def close(self) -> None:
+        """Nothing is started from now on: what is queued stays queued (a drain)."""
+        self._closed = True
+        self._commits.claiming = False
+
+    @property
+    def size(self) -> int:
+        """How many agents have an actor."""
+        return len(self._actors)
+
+    def restarts(self, agent_id: str) -> int:
+        """How often the agent's actor was restarted since the runtime started."""
+        return self._restarts.get(agent_id, 0)
+
+    # ---- what commits tell ---------------------------------------------------------------------------------
 
     def claimed(self, agent_id: str, runs: Sequence[Claimed]) -> None:
         """Runs were claimed as they were admitted: the agent's actor takes them."""
@@ -58,19 +106,9 @@ class Directory:
         """A run of the agent bears a new cancel mark."""
         self._tell(agent_id, Flag.CANCEL)
 
-    def close(self) -> None:
-        """Nothing is started from now on: what is queued stays queued (a drain)."""
-        self._closed = True
-        self._commits.stop_claiming()
-
-    @property
-    def size(self) -> int:
-        """How many agents are at work."""
-        return len(self._actors)
-
-    def restarts(self, agent_id: str) -> int:
-        """How often the agent's actor was restarted since the runtime started."""
-        return self._restarts.get(agent_id, 0)
+    def kill(self, execution_id: str) -> None:
+        """A run bears a cancel mark and gets no grace."""
+        self._executor.kill(execution_id)
 
     def _tell(self, agent_id: str, flag: Flag) -> None:
         actor = self._actors.get(agent_id)
@@ -83,12 +121,7 @@ class Directory:
 
     def _make(self, agent_id: str) -> AgentActor | None:
         actor = AgentActor(
-            agent_id,
-            commits=self._commits,
-            executor=self._executor,
-            clock=self._clock,
-            rest=self._rest,
-            crashed=self._crashed,
+            agent_id, commits=self._commits, executor=self._executor, clock=self._clock, boss=self
         )
         try:
             self._supervisor.spawn(
@@ -99,29 +132,52 @@ class Directory:
         self._actors[agent_id] = actor
         return actor
 
-    def _rest(self, actor: AgentActor) -> None:
-        """An actor has nothing to do: it lingers, and the one that has done so longest leaves for it."""
+    # ---- what actors tell ----------------------------------------------------------------------------------
+
+    def rests(self, actor: AgentActor) -> None:
+        """An actor has nothing to do: it lingers, and the one that has done so longest is told to leave for it."""
         self._idle[actor.agent_id] = actor
         self._idle.move_to_end(actor.agent_id)
-        while len(self._idle) > LINGERING:
-            agent_id, oldest = self._idle.popitem(last=False)
-            if oldest.leave() and self._actors.get(agent_id) is oldest:
-                del self._actors[agent_id]
+        while len(self._idle) > self._lingering:
+            self._idle.popitem(last=False)[1].mailbox.put(Flag.LEAVE)
 
-    def _crashed(self, agent_id: str) -> None:
-        self._restarts[agent_id] = self._restarts.get(agent_id, 0) + 1
+    def left(self, actor: AgentActor) -> None:
+        """An actor ends now; the next who has something to tell makes a new one."""
+        self._forget(actor.agent_id)
+
+    def crashed(self, actor: AgentActor) -> None:
+        """An actor begins anew after a crash."""
+        self._restarts[actor.agent_id] = self._restarts.get(actor.agent_id, 0) + 1
+
+    def ended(self, agent_id: str, claim: Claim) -> None:
+        """A run of the agent has ended; its actor, which may be another than began it, takes what was claimed."""
+        actor = self._actors.get(agent_id)
+        if actor is None and claim.runs:
+            actor = self._make(agent_id)
+        if actor is not None:
+            actor.ended(claim)
+
+    def _forget(self, agent_id: str) -> None:
+        self._actors.pop(agent_id, None)
+        self._idle.pop(agent_id, None)
 
     def _give_up(self, agent_id: str, error: BaseException | None) -> None:
         """The actor failed too often: its agent goes to ERROR, through the store as everything else."""
-        self._actors.pop(agent_id, None)
-        self._idle.pop(agent_id, None)
+        self._forget(agent_id)
         log.error("an agent's actor was given up", agent_id=agent_id, error=repr(error))
         self._executor.do(self._fail(agent_id), name=f"give up {agent_id}")
 
     async def _fail(self, agent_id: str) -> None:
-        now = self._clock.now()
-
-        def unit(tx: Transaction, after: After) -> None:
-            fail_agent(tx, after, agent_id, reason="restart_intensity", now=now)
-
-        await self._commits.run(unit)
+        while True:
+            now = self._clock.now()
+            try:
+                await self._commits.run(
+                    lambda tx, after: fail_agent(tx, after, agent_id, reason="restart_intensity", now=now)  # noqa: B023 - run before the loop goes round
+                )
+            except Unavailable as failure:
+                log.warning(
+                    "an agent's fault waits: the store failed", agent_id=agent_id, error=failure.message
+                )
+                await self._clock.sleep(STORE_RETRY)
+            else:
+                return

@@ -16,11 +16,12 @@ from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
 from nightcrew.crew.run import Run
 from nightcrew.crew.settle import Settled, settle
-from nightcrew.domain.errors import InvalidArgument, NightcrewError
+from nightcrew.domain.errors import InvalidArgument, Unavailable
 from nightcrew.domain.execution import ExecutionError
+from nightcrew.domain.lifecycle.execution import ExecutionEvent
 from nightcrew.domain.policies import retry_policy
 from nightcrew.domain.spec.program import Isolation
-from nightcrew.domain.verdict import Asked, End, decide
+from nightcrew.domain.verdict import Asked, End, Verdict, decide
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.host import (
     Abandoned,
@@ -37,6 +38,13 @@ from nightcrew.ports.store import Transaction
 
 SETTLE_RETRY: Final = 1.0
 """Seconds between tries to write an outcome while the store fails: the outcome is kept in memory meanwhile."""
+DRAIN_GRACE: Final = 2.0
+"""Seconds that a program has to end when a drain interrupts it."""
+DRAIN_PATIENCE: Final = 10.0
+"""Seconds that a drain waits for the outcomes of what it has interrupted: a store may fail in it."""
+
+Ended = Callable[[str, Claim], None]
+"""Told the agent and what was claimed in a run's place, when the run's end is on disk."""
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +117,7 @@ class Executor:
         if self._group is None:
             work.close()
         else:
-            self._group.create_task(work, name=name)
+            self._group.create_task(_logged(work), name=name)
 
     def count(self, agent_id: str) -> int:
         """How many runs of an agent are under way."""
@@ -119,11 +127,8 @@ class Executor:
         """The ids of an agent's runs that are under way."""
         return list(self._by_agent.get(agent_id, ()))
 
-    def start(self, claimed: Claimed, ended: Callable[[Claim], None]) -> None:
-        """Starts a run; `ended(claim)` is called when its end is on disk.
-
-        `claim` is what the same transaction claimed in its place.
-        """
+    def start(self, claimed: Claimed, ended: Ended) -> None:
+        """Starts a run; `ended` is called when its end is on disk, with what the same transaction claimed."""
         if self._group is None:
             return  # not serving: the row stays RUNNING and the rescuer hands it back
         run = Run(
@@ -143,28 +148,42 @@ class Executor:
         if run is not None:
             run.ask(asked, grace=grace)
 
+    def kill(self, execution_id: str) -> None:
+        """Ends a run that bears a cancel mark without a grace."""
+        run = self._runs.get(execution_id)
+        if run is not None:
+            run.ask(Asked.CANCEL, grace=0.0)
+            run.kill()
+
     async def drain(self, seconds: float) -> None:
         """Waits up to so many seconds for the runs to end by themselves, then interrupts them."""
-        timer = self._clock.call_later(seconds, self._interrupt_all)
+        timers = [
+            self._clock.call_later(seconds, self._interrupt_all),
+            self._clock.call_later(seconds + DRAIN_PATIENCE, self._idle.set),
+        ]
         try:
             await self._idle.wait()
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
 
     def _interrupt_all(self) -> None:
         for run in list(self._runs.values()):
-            run.ask(Asked.DRAIN, grace=min(2.0, run.grace))
+            run.ask(Asked.DRAIN, grace=min(DRAIN_GRACE, run.grace))
 
-    async def _pipe(self, run: Run, ended: Callable[[Claim], None]) -> None:
+    async def _pipe(self, run: Run, ended: Ended) -> None:
         claim = NOTHING
         try:
             outcome = await self._outcome(run)
             run.disarm()
-            claim = await self._settle(self._settled(run, outcome))
+            claim = await self._settle(run, outcome)
+        except Exception:
+            # One run's fault must not end the others: its row stays RUNNING, and the rescuer hands it back.
+            log.exception("a run ended without an outcome", execution_id=run.execution.id)
         finally:
             run.disarm()
             self._forget(run)
-            ended(claim)
+            ended(run.claimed.agent.id, claim)
 
     def _forget(self, run: Run) -> None:
         del self._runs[run.execution.id]
@@ -186,12 +205,14 @@ class Executor:
             isolation = self._placement(spec.isolation, source)
         except InvalidArgument as error:
             return NotLoaded(ExecutionError(type="program_load", message=error.message, retryable=False))
+        if run.asked is not Asked.NOTHING:
+            return Cancelled()  # it was asked to end before it began: its host did not know it yet
         run.arm(self._clock.now())
         return await self._host.run(run.job(source, isolation), run.log)
 
-    def _settled(self, run: Run, outcome: Outcome) -> Settled:
+    def _judged(self, run: Run, outcome: Outcome) -> Verdict:
         end, error = _end(outcome)
-        verdict = decide(
+        return decide(
             run.execution,
             end,
             run.asked,
@@ -200,32 +221,53 @@ class Executor:
             now=self._clock.now(),
             random=self._ids.random(),
         )
-        done = outcome if isinstance(outcome, Succeeded) else None
-        return Settled(
-            run=run.claimed,
-            verdict=verdict,
-            result=done.result if done else None,
-            memory=done.memory if done else None,
-            logs=run.log.take(),
-        )
 
-    async def _settle(self, settled: Settled) -> Claim:
+    async def _settle(self, run: Run, outcome: Outcome) -> Claim:
         """Writes the outcome, however long the store needs to heal: what happened must not be lost."""
+        verdict = self._judged(run, outcome)
+        result, memory = (outcome.result, outcome.memory) if isinstance(outcome, Succeeded) else (None, None)
         while True:
-            now = self._clock.now()
-
-            def unit(tx: Transaction, after: After) -> Claim:
-                return settle(tx, after, settled, now=now)  # noqa: B023 - called before the loop goes round
-
+            logs = run.log.take()
+            settled = Settled(run.claimed, verdict, result, memory, logs)
             try:
-                return await self._commits.run(unit)
-            except NightcrewError as error:
+                return await self._write(settled)
+            except Unavailable as error:
+                run.log.put_back(logs)  # what the log writer had under way may come back before them
                 log.warning(
                     "an outcome waits: the store failed",
-                    execution_id=settled.run.execution.id,
+                    execution_id=run.execution.id,
                     error=error.message,
                 )
                 await self._clock.sleep(SETTLE_RETRY)
+            except Exception as error:
+                # Whatever can't be written: that it has ended can be.
+                log.exception("an outcome can't be written", execution_id=run.execution.id)
+                return await self._write(Settled(run.claimed, _unwritable(error)))
+
+    async def _write(self, settled: Settled) -> Claim:
+        now = self._clock.now()
+
+        def unit(tx: Transaction, after: After) -> Claim:
+            return settle(tx, after, settled, now=now)
+
+        return await self._commits.run(unit)
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    """A fault in a piece of the crew's own work must not end the runs."""
+    try:
+        await work
+    except Exception:
+        log.exception("a piece of work failed")
+
+
+def _unwritable(error: Exception) -> Verdict:
+    why = ExecutionError(
+        type="outcome_not_written",
+        message=f"the runtime could not write the outcome ({type(error).__name__})",
+        retryable=False,
+    )
+    return Verdict(ExecutionEvent.FAIL, why, counts=True)
 
 
 def _end(outcome: Outcome) -> tuple[End, ExecutionError | None]:

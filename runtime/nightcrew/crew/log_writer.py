@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from nightcrew.crew.commits import After, Commits
 from nightcrew.domain.errors import NightcrewError
-from nightcrew.domain.log import NewLogEntry
+from nightcrew.domain.log import LogStream, NewLogEntry, Severity
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Transaction
 
@@ -16,6 +17,8 @@ GATHER: Final = 0.05
 """Seconds that entries are gathered: a streamed token is seen by watchers after so long at most."""
 RETRY: Final = 1.0
 """Seconds until entries that the store refused are offered again."""
+MAX_PENDING: Final = 20_000
+"""Entries that a run keeps at most while they can't be written; what comes then is counted and named."""
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +26,12 @@ log = structlog.get_logger(__name__)
 class RunLog:
     """What one run has said and is not written yet; a LogSink for its host."""
 
-    __slots__ = ("_pending", "_writer", "execution_id", "lease")
+    __slots__ = ("_dropped", "_pending", "_writer", "execution_id", "lease")
 
     def __init__(self, writer: "LogWriter", execution_id: str, lease: int) -> None:
         self._writer = writer
         self._pending: list[NewLogEntry] = []
+        self._dropped = 0
         self.execution_id = execution_id
         self.lease = lease
 
@@ -35,17 +39,26 @@ class RunLog:
         """Takes entries; they are written soon, or with the run's outcome."""
         if not self._pending:
             self._writer.note(self)
-        self._pending.extend(entries)
+        room = MAX_PENDING - len(self._pending)
+        self._pending.extend(entries if len(entries) <= room else entries[: max(room, 0)])
+        self._dropped += max(0, len(entries) - max(room, 0))
 
     def take(self) -> list[NewLogEntry]:
         """What is not written yet; it is the caller's to write now."""
         taken, self._pending = self._pending, []
+        if self._dropped:
+            text = f"{self._dropped} log entries left out: they came faster than they could be written"
+            taken.append(
+                replace(taken[-1], message=text, severity=Severity.WARNING, stream=LogStream.LOG, fields=None)
+            )
+            self._dropped = 0
         return taken
 
     def put_back(self, entries: list[NewLogEntry]) -> None:
         """Takes back what could not be written, before what came since."""
-        self._pending[:0] = entries
-        self._writer.note(self)
+        if entries:
+            self._pending[:0] = entries
+            self._writer.note(self)
 
 
 class LogWriter:
@@ -90,14 +103,30 @@ class LogWriter:
         if not batch:
             return
 
+        try:
+            await self._write(batch)
+        except NightcrewError:
+            for run, entries in batch:
+                run.put_back(entries)
+            raise
+        except Exception:
+            log.exception("log entries can't be written; those that can are written one run at a time")
+            await self._write_each(batch)
+
+    async def _write_each(self, batch: Sequence[tuple[RunLog, list[NewLogEntry]]]) -> None:
+        """Entries of one run that can't be written must not keep the others' from it."""
+        for run, entries in batch:
+            try:
+                await self._write([(run, entries)])
+            except NightcrewError:
+                run.put_back(entries)
+            except Exception:
+                log.exception("log entries are lost", execution_id=run.execution_id, count=len(entries))
+
+    async def _write(self, batch: Sequence[tuple[RunLog, list[NewLogEntry]]]) -> None:
         def unit(tx: Transaction, after: After) -> None:
             for run, entries in batch:
                 if tx.logs.append(run.execution_id, entries, lease=run.lease):
                     after.logs = True
 
-        try:
-            await self._commits.run(unit)
-        except NightcrewError:
-            for run, entries in batch:
-                run.put_back(entries)
-            raise
+        await self._commits.run(unit)

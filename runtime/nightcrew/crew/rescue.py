@@ -6,6 +6,7 @@ from nightcrew.crew.agent_moves import end_if_empty
 from nightcrew.crew.cancels import cancel_open
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import execution_fact
+from nightcrew.crew.faults import count_outcome
 from nightcrew.domain.agent import AgentState
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState
 from nightcrew.domain.lifecycle.execution import ExecutionEvent
@@ -16,21 +17,29 @@ from nightcrew.ports.store import Transaction
 def hand_back(
     tx: Transaction, after: After, execution: Execution, *, error: ExecutionError, now: datetime
 ) -> None:
-    """Requeues a RUNNING execution that lost its runner, or ends it where it must not run again."""
+    """Requeues a RUNNING execution that lost its runner, or ends it where it must not run again.
+
+    `execution` is what was seen; what is done is decided from the row as it is now.
+    """
+    row = tx.executions.get(execution.id)
+    if row is None or row.lease != execution.lease or row.state is not ExecutionState.RUNNING:
+        return
+    execution = row
     agent = tx.agents.get(execution.agent_id)
     stopping = agent is None or agent.state in {AgentState.STOPPING, AgentState.STOPPED}
+    verdict = interruption(execution, error)
     if execution.cancel_requested or stopping:
         _end(tx, after, execution, ExecutionState.CANCELLED, None, now=now)
-        if agent is not None:
-            end_if_empty(tx, after, agent, now=now)
-        return
-    verdict = interruption(execution, error)
-    if verdict.event is not ExecutionEvent.INTERRUPT:
-        _end(tx, after, execution, ExecutionState.FAILED, verdict.error, now=now)
+    elif verdict.event is not ExecutionEvent.INTERRUPT:
+        if _end(tx, after, execution, ExecutionState.FAILED, verdict.error, now=now) and agent is not None:
+            count_outcome(tx, after, agent, ExecutionState.FAILED, now=now)
     elif tx.executions.requeue(execution.id, lease=execution.lease, unclean=True, error=error):
+        after.timers = after.timers or execution.deadline is not None
         after.append(
             tx, execution_fact(execution, ExecutionState.QUEUED, now=now, error=error, reason=error.type)
         )
+    if stopping and agent is not None:
+        end_if_empty(tx, after, agent, now=now)
     after.work.append(execution.agent_id)
 
 
@@ -53,9 +62,11 @@ def _end(
     error: ExecutionError | None,
     *,
     now: datetime,
-) -> None:
-    if tx.executions.finish(execution.id, lease=execution.lease, state=state, now=now, error=error):
+) -> bool:
+    ended = tx.executions.finish(execution.id, lease=execution.lease, state=state, now=now, error=error)
+    if ended:
         after.ended.append(execution.id)
         after.append(
             tx, execution_fact(execution, state, now=now, error=error, reason=execution.cancel_reason)
         )
+    return ended

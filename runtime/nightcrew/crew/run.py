@@ -37,8 +37,6 @@ class Run:
             self._later(timeout.total_seconds(), Asked.TIME_OUT)
         if self.execution.deadline is not None:
             self._later((self.execution.deadline - now).total_seconds(), Asked.DEADLINE)
-        if self.execution.cancel_requested:
-            self.ask(Asked.CANCEL)
 
     def ask(self, asked: Asked, *, grace: float | None = None) -> None:
         """Asks the body to end; the first to ask names the reason, save that people's cancel outranks a drain."""
@@ -62,7 +60,7 @@ class Run:
     def job(self, source: ProgramSource, isolation: Isolation) -> Job:
         """What the host needs to run it."""
         execution, agent = self.execution, self.claimed.agent
-        single = max_concurrency(agent.spec.execution) == 1
+        single = max_concurrency(agent.spec) == 1
         return Job(
             execution_id=execution.id,
             lease=execution.lease,

@@ -4,23 +4,27 @@ One transaction, and the agent's next run is claimed in it, so that a backlog co
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from nightcrew.crew.agent_moves import end_if_empty, move_agent
+from nightcrew.crew.agent_moves import end_if_empty
 from nightcrew.crew.claims import NOTHING, Claim, claim
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
+from nightcrew.crew.faults import count_outcome
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import Execution, ExecutionState
-from nightcrew.domain.lifecycle.agent import TABLE, AgentEvent
 from nightcrew.domain.lifecycle.execution import ExecutionEvent, step
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.domain.verdict import Verdict
 from nightcrew.ports.store import Transaction
 
+_GOES_ON: Final = (ExecutionEvent.RETRY_LATER, ExecutionEvent.INTERRUPT)
+_CANCELLED: Final = Verdict(ExecutionEvent.CANCELLED)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """What is to be written about a run that has ended."""
 
@@ -34,38 +38,47 @@ class Settled:
 def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
     """Writes the end of a run and claims what may start in its place. A lost lease writes nothing."""
     execution, verdict = settled.run.execution, settled.verdict
+    reason = ""
+    if verdict.event in _GOES_ON or verdict.event is ExecutionEvent.CANCELLED:
+        verdict, reason = _with_mark(tx, execution, verdict)
     state = step(ExecutionState.RUNNING, verdict.event, execution_id=execution.id).state
     if settled.logs and tx.logs.append(execution.id, settled.logs, lease=execution.lease):
         after.logs = True
     agent = tx.agents.get(execution.agent_id)
-    if not _write(tx, after, settled, state, now=now):
-        return claim(tx, after, agent, now=now) if agent else NOTHING
-    if state.final:
-        after.ended.append(execution.id)
+    if not _write(tx, after, settled, verdict, state, now=now):
+        _tell_again(tx, after, execution)
+        return NOTHING if agent is None else claim(tx, after, agent, now=now)
     if settled.memory is not None and state is ExecutionState.SUCCEEDED:
         tx.agents.set_memory(execution.agent_id, settled.memory)
-    after.append(
-        tx,
-        execution_fact(
-            execution,
-            state,
-            now=now,
-            result=settled.result,
-            error=verdict.error,
-            reason=execution.cancel_reason,
-        ),
+    fact = execution_fact(
+        execution, state, now=now, result=settled.result, error=verdict.error, reason=reason
     )
+    after.append(tx, fact)
+    if state.final:
+        after.ended.append(execution.id)
     if agent is None:
         return NOTHING
-    agent = _count(tx, after, agent, verdict, state, now=now)
+    agent = count_outcome(tx, after, agent, state, fault=verdict.agent_fault, now=now)
     if agent.state is AgentState.STOPPING:
         _end_stopping(tx, after, agent, execution, state, now=now)
         return NOTHING
-    return claim(tx, after, agent, now=now, freed=state.final)
+    # The place that it held is counted anew if the agent's bound may have changed while it ran.
+    freed = state.final and agent.generation == settled.run.agent.generation
+    return claim(tx, after, agent, now=now, freed=freed)
 
 
-def _write(tx: Transaction, after: After, settled: Settled, state: ExecutionState, *, now: datetime) -> bool:
-    execution, verdict = settled.run.execution, settled.verdict
+def _with_mark(tx: Transaction, execution: Execution, verdict: Verdict) -> tuple[Verdict, str]:
+    """The verdict and the reason of a cancel: one that bears the mark never goes on, whatever ended its attempt."""
+    row = tx.executions.get(execution.id)
+    if row is None or not row.cancel_requested:
+        return verdict, ""
+    return (_CANCELLED if verdict.event in _GOES_ON else verdict), row.cancel_reason
+
+
+def _write(
+    tx: Transaction, after: After, settled: Settled, verdict: Verdict, state: ExecutionState, *, now: datetime
+) -> bool:
+    execution = settled.run.execution
     match verdict.event:
         case ExecutionEvent.RETRY_LATER if verdict.next_attempt_time and verdict.error:
             after.timers = True
@@ -76,6 +89,7 @@ def _write(tx: Transaction, after: After, settled: Settled, state: ExecutionStat
                 error=verdict.error,
             )
         case ExecutionEvent.INTERRUPT if verdict.error:
+            after.timers = after.timers or execution.deadline is not None
             return tx.executions.requeue(
                 execution.id, lease=execution.lease, unclean=verdict.unclean, error=verdict.error
             )
@@ -90,29 +104,12 @@ def _write(tx: Transaction, after: After, settled: Settled, state: ExecutionStat
             )
 
 
-def _count(
-    tx: Transaction,
-    after: After,
-    agent: Agent,
-    verdict: Verdict,
-    state: ExecutionState,
-    *,
-    now: datetime,
-) -> Agent:
-    """Counts failures in a row, and takes the agent to ERROR where a rule says so."""
-    if state is ExecutionState.SUCCEEDED and agent.consecutive_failures:
-        tx.agents.set_failures(agent.id, 0)
-        agent = replace(agent, consecutive_failures=0)
-    elif verdict.counts:
-        agent = replace(agent, consecutive_failures=agent.consecutive_failures + 1)
-        tx.agents.set_failures(agent.id, agent.consecutive_failures)
-    reason = verdict.agent_fault
-    limit = agent.spec.execution.pause_after_failures
-    if not reason and verdict.counts and limit and agent.consecutive_failures >= limit:
-        reason = "too_many_failures"
-    if reason and AgentEvent.FAIL in TABLE[agent.state]:
-        return move_agent(tx, after, agent, AgentEvent.FAIL, now=now, reason=reason)
-    return agent
+def _tell_again(tx: Transaction, after: After, execution: Execution) -> None:
+    """The lease is lost. If that is because our own commit was in doubt and did take place, nobody was told yet."""
+    row = tx.executions.get(execution.id)
+    if row is not None and row.state.final:
+        after.ended.append(execution.id)
+        after.events = after.logs = True
 
 
 def _end_stopping(

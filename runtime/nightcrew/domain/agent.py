@@ -23,7 +23,8 @@ class Agent:
     """One agent.
 
     `generation` counts changes of the spec, `revision` every change that people can see (it is the etag).
-    `delete_requested` is a committed intent: stop, then delete.
+    `delete_requested` is a committed intent: stop, then delete. `was_paused` is kept in ERROR: when its fault
+    clears by itself the agent comes back as people had left it.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Agent:
     revision: int = 1
     consecutive_failures: int = 0
     delete_requested: bool = False
+    was_paused: bool = False
 
     @property
     def etag(self) -> str:

@@ -4,14 +4,25 @@ from typing import Final
 
 from nightcrew.domain.overlap import effective_concurrency
 from nightcrew.domain.retry import ResolvedRetry, resolve
-from nightcrew.domain.spec.policy import DEFAULT_CANCEL_GRACE, DEFAULT_MAX_BACKLOG, ExecutionPolicy
+from nightcrew.domain.spec.agent import AgentSpec
+from nightcrew.domain.spec.policy import (
+    DEFAULT_CANCEL_GRACE,
+    DEFAULT_MAX_BACKLOG,
+    ExecutionPolicy,
+    OverlapPolicy,
+)
 
 NO_RETRY: Final = ResolvedRetry()
 
 
-def max_concurrency(policy: ExecutionPolicy) -> int:
-    """How many runs the agent may have at once; 0 is no bound."""
-    return effective_concurrency(policy.max_concurrency, policy.overlap)
+def max_concurrency(spec: AgentSpec) -> int:
+    """How many runs the agent may have at once; 0 is no bound.
+
+    Where it is unset the agent does one thing at a time, unless it says otherwise: by ALLOW, its own or that
+    of one of its triggers, since counts are the agent's.
+    """
+    overlap = OverlapPolicy.ALLOW if spec.allows_overlap else spec.execution.overlap
+    return effective_concurrency(spec.execution.max_concurrency, overlap)
 
 
 def max_backlog(policy: ExecutionPolicy) -> int:

@@ -41,7 +41,7 @@ class Verdict:
 
     Attributes:
         event: SUCCEED, FAIL, RETRY_LATER, TIME_OUT, INTERRUPT or CANCELLED.
-        error: Kept with every event but SUCCEED.
+        error: Kept with every event but SUCCEED and CANCELLED.
         next_attempt_time: Only with RETRY_LATER.
         unclean: The interruption counts towards crash_loop.
         agent_fault: A reason for the agent to go to ERROR (`program_load`, `unkillable`), or "".
@@ -58,6 +58,7 @@ class Verdict:
 
 TIMEOUT: Final = "timeout"
 TOTAL_TIMEOUT: Final = "total_timeout"
+DRAINED: Final = ExecutionError(type="drained", message="the runtime drained")
 
 
 def decide(
@@ -82,33 +83,34 @@ def decide(
         random: In [0, 1), for the back-off's jitter.
     """
     why = error or ExecutionError(type=end.name.lower(), message="")
+    # Ends that are a fault of the agent itself, whatever becomes of the execution.
+    fault = "program_load" if end is End.NOT_LOADED else "unkillable" if end is End.ABANDONED else ""
     match end, asked:
         case End.RETURNED, _:
             return Verdict(ExecutionEvent.SUCCEED)
-        case End.NOT_LOADED, _:
-            return Verdict(ExecutionEvent.FAIL, why, agent_fault="program_load", counts=True)
         case _, Asked.CANCEL:
-            fault = "unkillable" if end is End.ABANDONED else ""
-            return Verdict(ExecutionEvent.CANCELLED, None, agent_fault=fault)
-        case _, Asked.TIME_OUT:
-            late = _late(end, ExecutionError(type=TIMEOUT, message="the attempt outran its timeout"))
-            return _again(
-                execution, late, ExecutionEvent.TIME_OUT, policy=policy, now=now, random=random, end=end
-            )
+            return Verdict(ExecutionEvent.CANCELLED, agent_fault=fault)
+        case End.NOT_LOADED, _:
+            return Verdict(ExecutionEvent.FAIL, why, agent_fault=fault, counts=True)
+        case _, Asked.DRAIN:
+            # Whatever it ends with, it is our doing: it is handed back as it was, and the process ends anyway.
+            return Verdict(ExecutionEvent.INTERRUPT, DRAINED)
         case _, Asked.DEADLINE:
             late = _late(end, ExecutionError(type=TOTAL_TIMEOUT, message="total_timeout has passed"))
-            fault = "unkillable" if end is End.ABANDONED else ""
             return Verdict(ExecutionEvent.TIME_OUT, late, agent_fault=fault, counts=True)
-        case End.ABANDONED, _:
-            return Verdict(ExecutionEvent.FAIL, why, agent_fault="unkillable", counts=True)
-        case ((End.INTERRUPTED | End.CANCELLED), Asked.DRAIN):
-            return Verdict(
-                ExecutionEvent.INTERRUPT, ExecutionError(type="drained", message="the runtime drained")
-            )
+        case _, Asked.TIME_OUT:
+            event = ExecutionEvent.TIME_OUT
+            why = _late(end, ExecutionError(type=TIMEOUT, message="the attempt outran its timeout"))
         case End.INTERRUPTED, _:
             return interruption(execution, why)
         case _:
-            return _again(execution, why, ExecutionEvent.FAIL, policy=policy, now=now, random=random, end=end)
+            event = ExecutionEvent.FAIL
+    if fault or not may_retry(policy, execution.attempt, why):
+        return Verdict(event, why, agent_fault=fault, counts=True)
+    at = now + backoff(policy, execution.attempt, random)
+    if execution.deadline is not None and at >= execution.deadline:
+        return Verdict(event, why, counts=True)
+    return Verdict(ExecutionEvent.RETRY_LATER, why, next_attempt_time=at)
 
 
 def interruption(execution: Execution, error: ExecutionError) -> Verdict:
@@ -128,22 +130,3 @@ def _late(end: End, error: ExecutionError) -> ExecutionError:
     return ExecutionError(
         type=error.type, message=f"{error.message}; it did not end by itself and was killed"
     )
-
-
-def _again(
-    execution: Execution,
-    error: ExecutionError,
-    last: ExecutionEvent,
-    *,
-    policy: ResolvedRetry,
-    now: datetime,
-    random: float,
-    end: End,
-) -> Verdict:
-    fault = "unkillable" if end is End.ABANDONED else ""
-    if fault or not may_retry(policy, execution.attempt, error):
-        return Verdict(last, error, agent_fault=fault, counts=True)
-    at = now + backoff(policy, execution.attempt, random)
-    if execution.deadline is not None and at >= execution.deadline:
-        return Verdict(last, error, counts=True)
-    return Verdict(ExecutionEvent.RETRY_LATER, error, next_attempt_time=at)

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from nightcrew.crew.admission import Admission, Work, admit
+from nightcrew.crew.admission import admit
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import missed_fact
+from nightcrew.crew.intake import Admission, Work
 from nightcrew.domain.agent import Agent, AgentState
-from nightcrew.domain.execution import TriggerKind, TriggerRef
+from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
 from nightcrew.domain.fire import Fire, FireOutcome, ScheduleCursor
 from nightcrew.domain.schedule.catch_up import Due, Passed, passed, plan
 from nightcrew.domain.schedule.compile import compile_schedule
@@ -87,11 +88,21 @@ def _fire(
     """Admits what is due; returns how many fires have been given an execution so far."""
     fires = cursor.fires
     for times, overlap in ((due.caught_up, due.overlap), (due.on_time, None)):
-        room = compiled.max_fires - fires if compiled.max_fires else len(times)
-        works = [_work(cursor.trigger_id, time, new_id()) for time in times[:room]]
-        if works:
-            admission = admit(tx, after, agent, works, now=now, overlap=overlap or OverlapPolicy.UNSPECIFIED)
-            fires += _record(tx, agent, cursor.trigger_id, admission, now=now)
+        left = times
+        while left and (not compiled.max_fires or fires < compiled.max_fires):
+            room = compiled.max_fires - fires if compiled.max_fires else len(left)
+            works = [_work(cursor.trigger_id, time, new_id()) for time in left[:room]]
+            left = left[room:]
+            # The row comes first: it is what makes a second execution of a nominal time impossible.
+            works = [
+                work for work in works if tx.fires.record(_row(agent, work, FireOutcome.STARTED, now=now))
+            ]
+            if works:
+                admission = admit(
+                    tx, after, agent, works, now=now, overlap=overlap or OverlapPolicy.UNSPECIFIED
+                )
+                fires += len(admission.started) + len(admission.buffered)
+                _resolve(tx, agent, admission, now=now)
     return fires
 
 
@@ -100,32 +111,31 @@ def _work(trigger_id: str, nominal_time: datetime, execution_id: str) -> Work:
     return Work(execution_id=execution_id, trigger=trigger)
 
 
-def _record(tx: Transaction, agent: Agent, trigger_id: str, admission: Admission, *, now: datetime) -> int:
-    """One ledger row for every nominal time; returns how many got an execution."""
-    let_in = (
-        *((e.trigger, e.id, FireOutcome.STARTED) for e in admission.started),
-        *((e.trigger, e.id, FireOutcome.BUFFERED) for e in admission.buffered),
+def _resolve(tx: Transaction, agent: Agent, admission: Admission, *, now: datetime) -> None:
+    """Corrects the rows of what was not started."""
+    for executions, outcome in (
+        (admission.buffered, FireOutcome.BUFFERED),
+        (admission.skipped, FireOutcome.SKIPPED_OVERLAP),
+        (admission.dropped, FireOutcome.BUFFER_DROPPED),
+    ):
+        for execution in executions:
+            row = _row(agent, execution, outcome, now=now)
+            tx.fires.resolve(agent.id, row.trigger_id, row.nominal_time, fire=row)
+
+
+def _row(agent: Agent, of: Work | Execution, outcome: FireOutcome, *, now: datetime) -> Fire:
+    nominal = of.trigger.nominal_time
+    assert nominal is not None  # noqa: S101 - `_work` sets it
+    given = outcome in {FireOutcome.STARTED, FireOutcome.BUFFERED}
+    return Fire(
+        agent_id=agent.id,
+        trigger_id=of.trigger.trigger_id,
+        nominal_time=nominal,
+        last_nominal_time=nominal,
+        actual_time=now,
+        outcome=outcome,
+        execution_id=(of.execution_id if isinstance(of, Work) else of.id) if given else "",
     )
-    kept_out = (
-        *((w.trigger, "", FireOutcome.SKIPPED_OVERLAP) for w in admission.skipped),
-        *((w.trigger, "", FireOutcome.BUFFER_DROPPED) for w in admission.dropped),
-    )
-    for trigger, execution_id, outcome in (*let_in, *kept_out):
-        nominal = trigger.nominal_time
-        if nominal is None:
-            continue
-        fire = Fire(
-            agent_id=agent.id,
-            trigger_id=trigger_id,
-            nominal_time=nominal,
-            last_nominal_time=nominal,
-            actual_time=now,
-            outcome=outcome,
-            execution_id=execution_id,
-        )
-        if not tx.fires.record(fire):
-            raise RuntimeError(f"{agent.id}/{trigger_id}: {nominal.isoformat()} has an outcome already")
-    return len(let_in)
 
 
 def _skip_inactive(

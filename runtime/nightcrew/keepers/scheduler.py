@@ -54,6 +54,8 @@ class Scheduler:
         self._wall = clock.now()
         self._monotonic = clock.monotonic()
         self._paused = False
+        self._touched: set[str] = set()
+        self._stalled = 0
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Loads every schedule, then fires until it is cancelled."""
@@ -67,8 +69,13 @@ class Scheduler:
         while True:
             version = self._bus.schedules.version
             self._notice_jump()
-            await self._reload(self._bus.take_schedules())
-            wait = LONGEST if self._paused else await self._fire_due()
+            self._touched |= self._bus.take_schedules()
+            try:
+                await self._reload()
+                wait = LONGEST if self._paused else await self._fire_due()
+            except Unavailable as error:
+                log.warning("changed schedules wait: the store failed", error=error.message)
+                wait = STORE_RETRY
             await wait_for_poke(self._clock, self._bus.schedules, version, wait)
 
     def pause(self) -> None:
@@ -104,11 +111,14 @@ class Scheduler:
         self._wakes[key] = micros
         heapq.heappush(self._heap, (micros, next(self._order), key))
 
-    async def _reload(self, agent_ids: Iterable[str]) -> None:
-        """Looks again at the schedules of agents that have changed."""
-        waiting = sorted(agent_ids)
-        for start in range(0, len(waiting), BATCH):
-            some = waiting[start : start + BATCH]
+    async def _reload(self) -> None:
+        """Looks again at the schedules of agents that have changed.
+
+        Raises:
+            Unavailable: The store failed; what was not reloaded is kept for the next time.
+        """
+        while self._touched:
+            some = sorted(self._touched)[:BATCH]
             agents = await self._reads.agents_by_id(some)
             cursors = await self._reads.cursors(some)
             for agent_id in some:
@@ -117,18 +127,27 @@ class Scheduler:
                 if agent is not None and agent.state is AgentState.ACTIVE:
                     for cursor in cursors.get(agent_id, ()):
                         self._note(agent, cursor)
+            self._touched.difference_update(some)
+        self._compact()
 
     def _forget(self, agent_id: str, cursors: Iterable[ScheduleCursor]) -> None:
         """Stale heap entries of triggers that are gone stay until their moment: a look then finds nothing."""
         for cursor in cursors:
             self._wakes.pop((agent_id, cursor.trigger_id), None)
 
+    def _compact(self) -> None:
+        """Drops entries that are stale: schedules that change often would fill the heap with them."""
+        if len(self._heap) > 2 * len(self._wakes) + BATCH:
+            self._heap = [entry for entry in self._heap if self._wakes.get(entry[2]) == entry[0]]
+            heapq.heapify(self._heap)
+
     def _notice_jump(self) -> None:
         wall, monotonic = self._clock.now(), self._clock.monotonic()
         ahead = (wall - self._wall) - timedelta(seconds=monotonic - self._monotonic)
         if ahead > JUMP:
             log.warning(
-                "the clock has jumped forward: what was due meanwhile is caught up", seconds=ahead.seconds
+                "the clock has jumped forward: what was due meanwhile is caught up",
+                seconds=round(ahead.total_seconds()),
             )
             self._awake_since = wall
         self._wall, self._monotonic = wall, monotonic
@@ -143,6 +162,9 @@ class Scheduler:
                 if following is not None and key not in self._wakes:
                     self._push(key, following)
         self._drop_stale()
+        if self._stalled:
+            log.warning("schedules wait: the store failed", count=self._stalled)
+            self._stalled = 0
         if not self._heap:
             return LONGEST
         return min((self._heap[0][0] - to_micros(self._clock.now())) / 1e6, LONGEST)
@@ -179,19 +201,24 @@ class Scheduler:
 
         try:
             return await self._commits.run(unit)
-        except Unavailable as error:
-            log.warning("a schedule waits: the store failed", agent_id=agent_id, error=error.message)
+        except Unavailable:
+            self._stalled += 1
             return now + timedelta(seconds=STORE_RETRY)
-        except Exception as error:  # noqa: BLE001 - one bad schedule must not silence the others
-            await self._fail(agent_id, trigger_id, error)
-            return None
+        except Exception:
+            log.exception("a schedule can't be planned", agent_id=agent_id, trigger_id=trigger_id)
+            return await self._fail(agent_id, trigger_id)
 
-    async def _fail(self, agent_id: str, trigger_id: str, error: Exception) -> None:
+    async def _fail(self, agent_id: str, trigger_id: str) -> datetime | None:
         """A schedule that can't be planned puts its agent in ERROR and leaves the others alone."""
-        log.error("a schedule can't be planned", agent_id=agent_id, trigger_id=trigger_id, exc_info=error)
         now = self._clock.now()
 
         def unit(tx: Transaction, after: After) -> None:
             fail_agent(tx, after, agent_id, reason=f"schedule_error: {trigger_id}", now=now)
 
-        await self._commits.run(unit)
+        try:
+            await self._commits.run(unit)
+        except Unavailable:
+            return now + timedelta(seconds=STORE_RETRY)  # it is planned again, and fails again
+        except Exception:
+            log.exception("an agent can't be taken to ERROR", agent_id=agent_id)
+        return None

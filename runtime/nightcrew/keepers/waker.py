@@ -10,6 +10,7 @@ from nightcrew.crew.bus import Bus
 from nightcrew.crew.cancels import end_idle
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.facts import execution_fact
+from nightcrew.crew.faults import count_outcome
 from nightcrew.domain.errors import NightcrewError
 from nightcrew.domain.execution import ExecutionError, ExecutionState
 from nightcrew.domain.verdict import TOTAL_TIMEOUT
@@ -60,6 +61,9 @@ class Waker:
             error = ExecutionError(type=TOTAL_TIMEOUT, message="total_timeout has passed")
             for execution in late:
                 end_idle(tx, after, execution, ExecutionState.TIMED_OUT, now=now, error=error)
+                agent = tx.agents.get(execution.agent_id)
+                if agent is not None and execution.started:  # what never began has not failed
+                    count_outcome(tx, after, agent, ExecutionState.TIMED_OUT, now=now)
                 after.work.append(execution.agent_id)
             return max(len(woken), len(late)), tx.executions.next_wake()
 

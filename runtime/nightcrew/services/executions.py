@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from nightcrew.crew.admission import Work, admit_one
+from nightcrew.crew.admission import admit_one
 from nightcrew.crew.bus import Bus, Signal
 from nightcrew.crew.cancels import cancel
 from nightcrew.crew.commits import After, Commits
+from nightcrew.crew.intake import Work
 from nightcrew.domain.errors import NightcrewError, NotFound
 from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
 from nightcrew.domain.lifecycle.agent import check_manual
 from nightcrew.domain.lifecycle.execution import ExecutionEvent, step
 from nightcrew.domain.page import ListQuery, Page
-from nightcrew.domain.values import decode
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.store import Reads, Transaction
 from nightcrew.services.guard import Guard, check_labels
@@ -188,7 +188,7 @@ class ExecutionService:
                 work = Work(
                     execution_id=new_id,
                     trigger=trigger,
-                    input=decode(old.input),
+                    whole_input=old.input,
                     labels=old.labels,
                     priority=old.priority,
                 )

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from nightcrew.domain.errors import FailedPrecondition
-from nightcrew.domain.execution import FINAL, Execution, ExecutionState
+from nightcrew.domain.execution import ExecutionState
 
 
 class ExecutionEvent(StrEnum):
@@ -140,17 +140,3 @@ def step(state: ExecutionState, event: ExecutionEvent, *, execution_id: str = ""
         )
     target, effects = row[event]
     return ExecutionStep(target or state, effects, changed=target is not None)
-
-
-def interrupted(execution: Execution, *, unclean: bool) -> ExecutionEvent:
-    """What an interruption means for a run: once more, or the end of a crash loop."""
-    return (
-        ExecutionEvent.FAIL
-        if unclean and execution.unclean + 1 >= CRASH_LOOP_LIMIT
-        else ExecutionEvent.INTERRUPT
-    )
-
-
-def is_final(state: ExecutionState) -> bool:
-    """Whether a state never changes."""
-    return state in FINAL

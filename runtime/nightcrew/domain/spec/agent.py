@@ -1,15 +1,17 @@
 """An agent's spec as a whole: program, input, triggers and policies."""
 
 import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.spec.base import Spec
-from nightcrew.domain.spec.policy import ExecutionPolicy, RestartPolicy
+from nightcrew.domain.spec.policy import ExecutionPolicy, OverlapPolicy, RestartPolicy
 from nightcrew.domain.spec.program import Isolation, Program
-from nightcrew.domain.spec.trigger import Trigger
+from nightcrew.domain.spec.trigger import Schedule, Trigger
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 MAX_TRIGGERS: Final = 100
@@ -25,14 +27,25 @@ class AgentSpec(Spec):
     restart: RestartPolicy = RestartPolicy()
     isolation: Isolation = Isolation.UNSPECIFIED
 
+    @field_validator("triggers", mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        return _with_ids(given) if isinstance(given, list | tuple) else given
+
     @model_validator(mode="after")
-    def _unique(self) -> Self:
+    def _whole(self) -> Self:
         seen: set[str] = set()
         for trigger in self.triggers:
             if trigger.id in seen:
                 raise ValueError(f"triggers has the id {trigger.id!r} twice; ids are unique in an agent")
             seen.add(trigger.id)
         return self
+
+    @cached_property
+    def allows_overlap(self) -> bool:
+        """Whether ALLOW is said, by the agent or by one of its triggers."""
+        policies = (self.execution.overlap, *(trigger.overlap for trigger in self.triggers))
+        return OverlapPolicy.ALLOW in policies
 
     def trigger(self, trigger_id: str) -> Trigger | None:
         """The trigger of that id, if there is one."""
@@ -47,6 +60,41 @@ class Manifest(Spec):
     description: str = Field(default="", max_length=16384)
     labels: dict[str, str] = Field(default_factory=dict, max_length=64)
     spec: AgentSpec
+
+
+def _with_ids(triggers: Sequence[Any]) -> Sequence[Any]:
+    """Triggers as they were written, those without an id named after their kind: `cron`, then `cron-2`."""
+    if all(map(_id_of, triggers)):
+        return triggers
+    taken = {name for one in triggers if isinstance(name := _id_of(one), str)}
+    out = []
+    for one in triggers:
+        if _id_of(one):
+            out.append(one)
+            continue
+        kind = name = _kind_of(one)
+        count = 1
+        while name in taken:
+            count += 1
+            name = f"{kind}-{count}"
+        taken.add(name)
+        out.append({**one, "id": name})
+    return out
+
+
+def _id_of(trigger: Any) -> Any:
+    """What is written as its id, if anything is; what is no object has one, so that its own fault is told."""
+    return (trigger.get("id") or "") if isinstance(trigger, Mapping) else getattr(trigger, "id", True)
+
+
+def _kind_of(trigger: Mapping[str, Any]) -> str:
+    """The kind that a trigger's id is made from; `trigger` where it has none: its own fault is told then."""
+    schedule = trigger.get("schedule")
+    if isinstance(schedule, Schedule):
+        return schedule.kind
+    if isinstance(schedule, Mapping):
+        return next((kind for kind in Schedule.KINDS if schedule.get(kind) is not None), "trigger")
+    return next((kind for kind in Trigger.KINDS if trigger.get(kind) is not None), "trigger")
 
 
 def check_slug(value: str, *, field: str) -> str:

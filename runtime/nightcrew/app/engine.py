@@ -1,0 +1,215 @@
+"""Everything but the gateways, put together: the adapters are named here, and the supervision tree is grown.
+
+rest_for_one, from left to right: store → log → hosts → executor → agents → catalog → keepers → gateways.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from nightcrew.actor.child import ChildSpec, Ready
+from nightcrew.actor.component import Component
+from nightcrew.actor.strategy import Strategy
+from nightcrew.actor.supervisor import Supervisor
+from nightcrew.app.components import after, opened
+from nightcrew.app.hosts import Hosts
+from nightcrew.config.settings import Settings
+from nightcrew.crew.bus import Bus
+from nightcrew.crew.commits import Commits
+from nightcrew.crew.directory import Directory
+from nightcrew.crew.executor import Executor
+from nightcrew.crew.log_writer import LogWriter
+from nightcrew.crew.registry import Registry
+from nightcrew.hosts.router import resolve_isolation
+from nightcrew.keepers.pruner import Pruner
+from nightcrew.keepers.rescuer import Rescuer
+from nightcrew.keepers.scheduler import Scheduler
+from nightcrew.keepers.waker import Waker
+from nightcrew.ports.clock import Clock, Ids
+from nightcrew.services.agents import AgentService
+from nightcrew.services.apply import ApplyService
+from nightcrew.services.catalog import Catalog, Report
+from nightcrew.services.executions import ExecutionService
+from nightcrew.services.feed import EventFeed
+from nightcrew.services.guard import Guard
+from nightcrew.services.logs import LogService
+from nightcrew.services.runtime import RuntimeService
+from nightcrew.services.schedules import ScheduleService
+from nightcrew.services.status import StatusService
+from nightcrew.services.use_cases import UseCases
+from nightcrew.services.watch import WatchService
+from nightcrew.store.sqlite.store import SqliteStore
+
+START_LIMIT: Final = 120.0
+"""Seconds that loading may take: 100,000 agents need several."""
+STORE_CLOSE: Final = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class Gateway(Protocol):
+    """A way in for callers."""
+
+    async def serve(self, ready: Ready) -> None:
+        """Takes calls until it is cancelled."""
+
+    def refuse(self) -> None:
+        """Takes no new work from now on: the runtime drains."""
+
+
+class Engine:
+    """A runtime that callers in this process can use: `await run(ready)` serves until `drain()` or `stop()`.
+
+    Args:
+        settings: What `up` was told.
+        paths: What `up` was given.
+        prune: Delete agents whose source is gone.
+        clock: The clock that everything in it uses.
+        ids: Where identities and randomness come from.
+    """
+
+    def __init__(
+        self, settings: Settings, paths: Sequence[Path] = (), *, prune: bool = False, clock: Clock, ids: Ids
+    ) -> None:
+        self.settings = settings
+        self._prune = prune
+        self._draining = False
+        self.report = Report()
+        self.store = SqliteStore(settings.data, clock=clock, ids=ids)
+        self.registry = Registry()
+        self.guard = Guard(self.registry)
+        bus = Bus()
+        self.commits = Commits(self.store, bus)
+        self.logs = LogWriter(self.commits, clock)
+        self.hosts = Hosts(settings, clock=clock)
+        self.executor = Executor(
+            commits=self.commits,
+            registry=self.registry,
+            host=self.hosts.router,
+            placement=resolve_isolation,
+            logs=self.logs,
+            clock=clock,
+            ids=ids,
+        )
+        self.directory = Directory(
+            supervisor=Supervisor("agents", clock=clock),
+            commits=self.commits,
+            executor=self.executor,
+            clock=clock,
+        )
+        self.commits.tell_through(self.directory)
+        self.catalog = Catalog(
+            paths=paths, commits=self.commits, registry=self.registry, guard=self.guard, clock=clock
+        )
+        reads = self.store.reads
+        self.scheduler = Scheduler(commits=self.commits, reads=reads, bus=bus, clock=clock, ids=ids)
+        self._rescuer = Rescuer(commits=self.commits, owners=self.executor, clock=clock)
+        self._waker = Waker(commits=self.commits, bus=bus, clock=clock)
+        self._pruner = Pruner(commits=self.commits, clock=clock)
+        feed = EventFeed(reads=reads, bus=bus)
+        self.services = UseCases(
+            agents=AgentService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),
+            apply=ApplyService(commits=self.commits, guard=self.guard, clock=clock),
+            executions=ExecutionService(
+                commits=self.commits, reads=reads, bus=bus, guard=self.guard, clock=clock, ids=ids
+            ),
+            logs=LogService(reads=reads),
+            schedules=ScheduleService(reads=reads, clock=clock),
+            status=StatusService(reads=reads, restarts=self.directory.restarts),
+            watch=WatchService(store=self.store, bus=bus, feed=feed, clock=clock),
+            runtime=RuntimeService(
+                store=self.store,
+                clock=clock,
+                version=version("nightcrew"),
+                components=self.components,
+                guard=self.guard,
+                drain=self.drain,
+            ),
+        )
+        self._clock = clock
+        self._gateways: dict[str, Gateway] = {}
+        self._root = Supervisor("nightcrew", clock=clock)
+
+    def open_to(self, name: str, gateway: Gateway) -> None:
+        """Adds a way in; only before it runs."""
+        self._gateways[name] = gateway
+
+    def _children(self) -> list[ChildSpec]:
+        clock = self._clock
+        keepers = Supervisor(
+            "keepers",
+            [
+                ChildSpec(id="rescuer", start=self._rescuer.serve, start_timeout=START_LIMIT),
+                ChildSpec(id="waker", start=self._waker.serve),
+                ChildSpec(id="scheduler", start=self.scheduler.serve, start_timeout=START_LIMIT),
+                ChildSpec(id="pruner", start=self._pruner.serve),
+            ],
+            clock=clock,
+        )
+        gateways = Supervisor(
+            "gateways",
+            [ChildSpec(id=name, start=gateway.serve) for name, gateway in self._gateways.items()],
+            clock=clock,
+        )
+        return [
+            ChildSpec(id="store", start=opened(self.store), start_timeout=START_LIMIT, shutdown=STORE_CLOSE),
+            ChildSpec(id="log", start=self.logs.serve),
+            ChildSpec(id="hosts", start=self.hosts.serve),
+            ChildSpec(id="executor", start=self.executor.serve),
+            self.directory.as_child(),
+            ChildSpec(id="catalog", start=after(self._apply), start_timeout=START_LIMIT),
+            keepers.as_child(),
+            gateways.as_child(),
+        ]
+
+    async def _apply(self) -> None:
+        self.report = await self.catalog.apply(prune=self._prune)
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serves until it is drained or stopped.
+
+        Raises:
+            StartFailed: A component did not start; its `__cause__` says why.
+            SupervisorGaveUp: A component failed too often.
+        """
+        self.catalog.discover()
+        self._root = Supervisor(
+            "nightcrew", self._children(), clock=self._clock, strategy=Strategy.REST_FOR_ONE
+        )
+        await self._root.run(ready)
+
+    def components(self) -> list[Component]:
+        """The supervision tree as it is now."""
+        return self._root.components()
+
+    def drain(self, seconds: float | None = None) -> None:
+        """Takes no more work, lets what runs end within the grace time, then stops. Again: stops at once.
+
+        Args:
+            seconds: The grace time; None is the setting's.
+        """
+        if self._draining or not self.executor.serving:
+            self._root.stop()
+            return
+        self._draining = True
+        grace = self.settings.drain if seconds is None else seconds
+        self.executor.do(self._drain(grace), name="drain")
+
+    async def _drain(self, grace: float) -> None:
+        log.info("draining", seconds=grace, running=self.executor.running)
+        self.guard.close("the runtime is draining; try again when it is back")
+        try:
+            for gateway in self._gateways.values():
+                gateway.refuse()
+            self.scheduler.pause()
+            self.directory.close()
+            await self.executor.drain(grace)
+        finally:
+            self._root.stop()
+
+    def stop(self) -> None:
+        """Stops without waiting for what runs: it is interrupted, and goes on after the next start."""
+        self._root.stop()

@@ -1,0 +1,120 @@
+"""Work that is let in, written: queued with its event, or started at once where a place is free for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from nightcrew.crew.commits import After, Claimed
+from nightcrew.crew.facts import execution_fact
+from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.execution import Execution, ExecutionState, TriggerRef
+from nightcrew.domain.policies import max_concurrency
+from nightcrew.domain.values import checked, merged
+from nightcrew.ports.store import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One piece of work that asks to be let in.
+
+    Attributes:
+        execution_id: The id it will have.
+        trigger: What made it.
+        input: The call's input, merged over the agent's and the trigger's.
+        whole_input: JSON text that is the input as it stands, in place of a merge: what a retry runs with.
+    """
+
+    execution_id: str
+    trigger: TriggerRef
+    input: Mapping[str, Any] = field(default_factory=dict)
+    whole_input: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of several pieces of work, each in one of the lists, in the order given.
+
+    Attributes:
+        started: A place is theirs; they run now, or as soon as their agent's actor claims them.
+        buffered: They wait in the backlog.
+        skipped: Dropped by the policy.
+        dropped: The backlog is full.
+    """
+
+    started: tuple[Execution, ...] = ()
+    buffered: tuple[Execution, ...] = ()
+    skipped: tuple[Execution, ...] = ()
+    dropped: tuple[Execution, ...] = ()
+
+
+def execution_of(agent: Agent, work: Work, *, now: datetime) -> Execution:
+    """The execution that a piece of work becomes if it is let in.
+
+    Raises:
+        InvalidArgument: The merged input is over 1 MiB.
+    """
+    total = agent.spec.execution.total_timeout
+    return Execution(
+        id=work.execution_id,
+        agent_id=agent.id,
+        agent_generation=agent.generation,
+        state=ExecutionState.QUEUED,
+        trigger=work.trigger,
+        create_time=now,
+        input=work.whole_input or _input_text(agent, work),
+        priority=work.priority,
+        labels=work.labels,
+        deadline=None if total is None else now + total,
+    )
+
+
+def let_in(
+    tx: Transaction,
+    after: After,
+    agent: Agent,
+    asking: Sequence[Execution],
+    *,
+    room: int,
+    now: datetime,
+    at_once: bool = True,
+) -> Admission:
+    """Writes all of them. The first `room` have a place; with `at_once` nobody is to be started before them."""
+    room = max(room, 0)
+    at_once = at_once and after.claiming and agent.state is AgentState.ACTIVE
+    started = tuple(
+        _start(tx, after, agent, one, now=now) if at_once else _queue(tx, after, one, now=now)
+        for one in asking[:room]
+    )
+    return Admission(started, tuple(_queue(tx, after, one, now=now) for one in asking[room:]))
+
+
+def _queue(tx: Transaction, after: After, execution: Execution, *, now: datetime) -> Execution:
+    tx.executions.insert(execution)
+    after.append(tx, execution_fact(execution, ExecutionState.QUEUED, now=now))
+    after.work.append(execution.agent_id)
+    if execution.deadline is not None:
+        after.timers = True
+    return execution
+
+
+def _start(tx: Transaction, after: After, agent: Agent, execution: Execution, *, now: datetime) -> Execution:
+    """What would be claimed next is this one, so it is claimed as it is written: one commit instead of two."""
+    running = replace(
+        execution, state=ExecutionState.RUNNING, lease=1, attempt=1, started=True, start_time=now
+    )
+    tx.executions.insert(running)
+    after.append(tx, execution_fact(execution, ExecutionState.QUEUED, now=now))
+    after.append(tx, execution_fact(running, ExecutionState.RUNNING, now=now))
+    memory = tx.agents.memory(agent.id) if max_concurrency(agent.spec) == 1 else None
+    after.claimed.setdefault(agent.id, []).append(Claimed(running, agent, memory))
+    return running
+
+
+def _input_text(agent: Agent, work: Work) -> str:
+    """The input as it is fixed at creation: the agent's, then the trigger's, then the call's."""
+    trigger = agent.spec.trigger(work.trigger.trigger_id) if work.trigger.trigger_id else None
+    whole = merged(agent.spec.input, trigger.input if trigger else None, work.input)
+    return checked(whole, field="input") if whole else "{}"
