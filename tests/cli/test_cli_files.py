@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nightcrew.cli.yaml_text import YamlFault, documents
+from nightcrew.domain.yaml_text import YamlFault, documents
 
 DIGEST = """\
 # The digest.

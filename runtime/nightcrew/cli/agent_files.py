@@ -16,9 +16,9 @@ from nightcrew.cli.connection import Session, control
 from nightcrew.cli.inputs import labels
 from nightcrew.cli.output import Format, short, to_yaml
 from nightcrew.cli.refusal import DONE, REFUSED, WRONG_USE, WrongUse
-from nightcrew.cli.yaml_text import YamlFault, documents
 from nightcrew.client import InvalidArgument, NightcrewClientError
 from nightcrew.client.models.agent import Agent, AgentChange, ChangeAction
+from nightcrew.domain.yaml_text import YamlFault, documents
 
 _SIGNS = {ChangeAction.CREATED: "+", ChangeAction.UPDATED: "~", ChangeAction.DELETED: "-"}
 _COLOURS = {"+": "green", "~": "yellow", "-": "red", "@": "cyan"}

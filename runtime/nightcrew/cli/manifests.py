@@ -11,8 +11,8 @@ from typing import Any
 import typer
 
 from nightcrew.cli.refusal import REFUSED, WRONG_USE
-from nightcrew.cli.yaml_text import Document, YamlFault, documents
 from nightcrew.client import InvalidArgument, InvalidRequest
+from nightcrew.domain.yaml_text import Document, YamlFault, documents
 
 _ENDINGS = (".yaml", ".yml")
 _INDEXED = re.compile(r"agents\[(\d+)\]\.?(.*)")
