@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "support"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from gateway_box import serving
+from tests.gateway.support.gateway_box import serving
 
 from nightcrew.testing.clock import ManualClock
 

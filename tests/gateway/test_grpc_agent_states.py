@@ -1,7 +1,7 @@
 """Every state of an agent × every command, over real gRPC: the table's answer, and a refusal changes nothing."""
 
 import pytest
-from gateway_box import as_json, refused, request_id
+from tests.gateway.support.gateway_box import as_json, refused, request_id
 
 from nightcrew.domain.agent import AgentState
 from nightcrew.domain.lifecycle.agent import AgentEvent, allowed_states

@@ -1,8 +1,8 @@
 """Agents over gRPC: made, read, changed by masks, guarded by etags, applied, deleted; every refusal names its field."""
 
 import pytest
-from gateway_box import as_json, refused, request_id
 from google.protobuf.struct_pb2 import Struct
+from tests.gateway.support.gateway_box import as_json, refused, request_id, until
 
 from nightcrew.v1 import agent_pb2, agent_service_pb2
 
@@ -266,8 +266,6 @@ async def test_a_forced_delete_waits_for_what_runs(box):
     async with refused("NOT_FOUND"):
         await box.trigger("a")
     box.gate("a").set()
-
-    from gateway_box import until
 
     async def gone():
         return "a" not in {agent.id for agent in (await box.call("ListAgents")).agents}

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from gateway_box import FINAL, as_json, refused, request_id
 from google.protobuf.struct_pb2 import Struct
+from tests.gateway.support.gateway_box import FINAL, as_json, refused, request_id
 
 from nightcrew.v1 import agent_service_pb2, execution_pb2, execution_service_pb2
 
@@ -328,7 +328,7 @@ async def test_logs_in_pages_and_by_filter(box):
         if not token:
             break
     assert [len(page) for page in pages] == [3, 3, 2]
-    assert sum(pages, []) == sequences
+    assert [sequence for page in pages for sequence in page] == sequences
     warnings = await box.call(
         "ListLogs", execution_id=execution.id, filter='severity = "SEVERITY_WARNING" AND stream = STREAM_LOG'
     )

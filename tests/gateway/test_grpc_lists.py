@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from gateway_box import as_json, refused, until
+from tests.gateway.support.gateway_box import as_json, refused, until
 
 LISTS = {
     "ListAgents": "agents",

@@ -178,7 +178,9 @@ def test_a_spec_goes_out_and_comes_back_but_for_its_secrets():
 
 def test_an_enum_without_a_name_and_a_bad_duration_are_named():
     agent = agent_pb2.Agent(spec={"isolation": 77})
-    with pytest.raises(InvalidArgument, match="agent.spec.isolation: must be one of ISOLATION_UNSPECIFIED"):
+    with pytest.raises(
+        InvalidArgument, match=r"agent\.spec\.isolation: must be one of ISOLATION_UNSPECIFIED"
+    ):
         written(agent, "agent")
     agent = agent_pb2.Agent()
     agent.spec.triggers.add()
@@ -199,7 +201,11 @@ def test_the_cache_forgets_what_was_not_asked_for_the_longest():
     cache = Lru(2)
 
     def get(key):
-        return cache.get(key, lambda: made.append(key) or key)
+        def make():
+            made.append(key)
+            return key
+
+        return cache.get(key, make)
 
     for key in "abacab":
         get(key)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from gateway_box import as_json, refused, request_id, serving, until
+from tests.gateway.support.gateway_box import as_json, refused, request_id, serving, until
 
 from nightcrew.v1 import agent_service_pb2
 

@@ -2,8 +2,9 @@
 
 import asyncio
 
-from gateway_box import as_json, refused, until
+from tests.gateway.support.gateway_box import as_json, refused, until
 
+from nightcrew.services.watch_items import Token
 from nightcrew.v1 import execution_service_pb2
 
 
@@ -100,10 +101,10 @@ async def test_many_logs_travel_in_few_messages(box):
 async def test_a_token_of_another_history_is_a_gap_and_the_log_begins_anew(box):
     await box.active("a", "talk")
     execution = await box.trigger("a", wait="20s")
-    token = "WyJvdGhlciIsNSw1XQ"  # ["other", 5, 5]
+    token = Token("other", 5, 5).text()
     items = flat((await watched(box, execution.id, resume_token=token))[0])
     assert kinds(items)[0] == "gap"
-    assert [item["log"]["message"] for item in items if "log" in item][0] == "line 0"
+    assert next(item["log"]["message"] for item in items if "log" in item) == "line 0"
     assert "event" in kinds(items), "what is kept of its events follows the gap"
     items = flat((await watched(box, execution.id, resume_token=token, include_snapshot=True))[0])
     assert kinds(items)[:2] == ["gap", "snapshot"]
@@ -119,7 +120,7 @@ async def test_refusals(box):
         await watched(box, "")
     assert said[0].fields == ["id"]
     async with refused("INVALID_ARGUMENT") as said:
-        await watched(box, execution.id, resume_token="x")
+        await watched(box, execution.id, resume_token="x")  # noqa: S106 - no password
     assert said[0].fields == ["resume_token"]
 
 

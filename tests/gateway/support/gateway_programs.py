@@ -1,6 +1,7 @@
 """Programs that the gateway's tests run: they echo, wait to be let go, fail, talk, or refuse to end."""
 
 import asyncio
+from typing import Any
 
 from nightcrew.agent import Context, agent
 
@@ -13,7 +14,7 @@ def gate(name: str) -> asyncio.Event:
 
 
 @agent(start=False)
-async def echo(input: dict) -> dict:  # noqa: A002 - the name binds the whole input
+async def echo(input: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the name binds the whole input
     return input
 
 
@@ -42,7 +43,8 @@ async def fail() -> None:
 @agent(start=False)
 async def talk(ctx: Context, lines: int = 3) -> str:
     for number in range(int(lines)):
-        ctx.log.info(f"line {number}", number=number)
+        message = f"line {number}"
+        ctx.log.info(message, number=number)
     ctx.log.warning("said it all", lines=lines)
     return "done"
 
