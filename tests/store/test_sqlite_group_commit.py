@@ -36,6 +36,18 @@ async def test_a_caller_alone_has_a_commit_of_its_own(store, make):
     assert store.commits - before == 5
 
 
+async def test_a_caller_that_is_cancelled_before_its_turn_is_left_out(store, make):
+    tasks = [
+        asyncio.create_task(store.write(lambda tx, n=n: tx.events.append(make.event(data=str(n)))))
+        for n in range(10)
+    ]
+    await asyncio.sleep(0)  # all wait in the queue now; the batch is handed over in the next turn
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [one.data for one in await store.reads.events_after(0, limit=99)] == ["1", "3", "5", "7", "9"]
+
+
 async def test_a_refusal_before_any_change_costs_no_second_run(store, make):
     runs = []
 
@@ -73,7 +85,8 @@ async def test_room_is_bounded(store, make, monkeypatch):
     await asyncio.sleep(0)
     for one in callers[60:200:7]:
         one.cancel()
-    results = await asyncio.gather(*callers, return_exceptions=True)
+    async with asyncio.timeout(30):
+        results = await asyncio.gather(*callers, return_exceptions=True)
     assert longest <= 50
     answered = [str(n) for n, result in enumerate(results) if result is None]
     assert len(answered) == 980

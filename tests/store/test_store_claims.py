@@ -15,6 +15,15 @@ async def claim(store, make, *, limit=1, people_only=False, seconds=100, agent_i
     )
 
 
+async def claim_all(store, make, **how):
+    """The ids in the order of claims, until a claim gives none."""
+    got: list[str] = []
+    while batch := await claim(store, make, **how):
+        got += [one.id for one in batch]
+        assert len(got) == len(set(got)), "claimed twice"
+    return got
+
+
 async def test_a_claim_changes_what_it_says(store, make):
     execution = make.execution(priority=2, labels={"a": "b"}, input='{"x":1}')
     await store.write(lambda tx: tx.executions.insert(execution))
@@ -43,10 +52,7 @@ async def test_order_requeued_then_priority_then_creation(store, make):
     rows = [make.execution(priority=dice.randrange(-1, 3), started=dice.random() < 0.3) for _ in range(60)]
     await store.write(lambda tx: [tx.executions.insert(one) for one in rows])
     want = [one.id for one in sorted(rows, key=lambda one: (not one.started, -one.priority, one.create_time))]
-    got = []
-    while batch := await claim(store, make, limit=7):
-        got += [one.id for one in batch]
-    assert got == want
+    assert await claim_all(store, make, limit=7) == want
 
 
 async def test_a_held_agent_starts_only_runs_and_what_people_asked_for(store, make):
@@ -58,10 +64,7 @@ async def test_a_held_agent_starts_only_runs_and_what_people_asked_for(store, ma
     await store.write(lambda tx: [tx.executions.insert(one) for one in rows])
     may = [one for one in rows if one.started or one.trigger.kind in BY_PEOPLE]
     want = [one.id for one in sorted(may, key=lambda one: (not one.started, -one.priority, one.create_time))]
-    got = []
-    while batch := await claim(store, make, limit=4, people_only=True):
-        got += [one.id for one in batch]
-    assert got == want
+    assert await claim_all(store, make, limit=4, people_only=True) == want
     assert len(await claim(store, make, limit=100)) == len(rows) - len(may)
 
 

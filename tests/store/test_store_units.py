@@ -117,7 +117,8 @@ async def test_a_cancelled_caller_breaks_nothing(store, make):
         await asyncio.sleep(0)
         for task in tasks[turn::20]:
             task.cancel()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
+    async with asyncio.timeout(30):
+        results = await asyncio.gather(*tasks, return_exceptions=True)
     kept = {one.id for one in (await store.reads.agents(ListQuery(page_size=1000))).items}
     answered = {f"agent-{n:03}" for n, result in enumerate(results) if result is None}
     assert answered <= kept
