@@ -1,9 +1,10 @@
 """What an agent runs: a Python object, a Langflow flow, a command or an HTTP endpoint."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from nightcrew.domain.durations import Duration
 from nightcrew.domain.spec.base import Spec, exactly_one
@@ -62,7 +63,6 @@ class Program(Spec):
     """Exactly one of its kinds."""
 
     KINDS: ClassVar[tuple[str, ...]] = ("python", "langflow", "command", "http")
-    _kind: str = PrivateAttr(default="")
 
     python: PythonProgram | None = None
     langflow: LangflowProgram | None = None
@@ -71,13 +71,13 @@ class Program(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        self._kind = exactly_one(self, self.KINDS, "program")
+        exactly_one(self, self.KINDS, "program")
         return self
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """`python`, `langflow`, `command` or `http`."""
-        return self._kind
+        return exactly_one(self, self.KINDS, "program")
 
     @property
     def name(self) -> str:

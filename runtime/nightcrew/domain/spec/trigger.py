@@ -1,9 +1,10 @@
 """What makes an agent run: schedules, webhooks, events, or being resident."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from nightcrew.domain.durations import Duration, Instant
 from nightcrew.domain.spec.base import Spec, exactly_one
@@ -85,7 +86,6 @@ class Schedule(Spec):
     """When to fire: exactly one kind, and the settings that all kinds share."""
 
     KINDS: ClassVar[tuple[str, ...]] = ("cron", "interval", "civil", "date")
-    _kind: str = PrivateAttr(default="")
 
     cron: Cron | None = None
     interval: Interval | None = None
@@ -102,13 +102,13 @@ class Schedule(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        self._kind = exactly_one(self, self.KINDS, "schedule")
+        exactly_one(self, self.KINDS, "schedule")
         return self
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """`cron`, `interval`, `civil` or `date`."""
-        return self._kind
+        return exactly_one(self, self.KINDS, "schedule")
 
 
 class Webhook(Spec):
@@ -137,7 +137,6 @@ class Trigger(Spec):
     """One trigger of an agent; `id` is unique in the agent."""
 
     KINDS: ClassVar[tuple[str, ...]] = ("schedule", "webhook", "event", "resident")
-    _kind: str = PrivateAttr(default="")
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     disabled: bool = False
@@ -150,10 +149,10 @@ class Trigger(Spec):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        self._kind = exactly_one(self, self.KINDS, "trigger")
+        exactly_one(self, self.KINDS, "trigger")
         return self
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """`schedule`, `webhook`, `event` or `resident`."""
-        return self._kind
+        return exactly_one(self, self.KINDS, "trigger")
