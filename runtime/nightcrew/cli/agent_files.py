@@ -16,7 +16,7 @@ from nightcrew.cli.connection import Session, control
 from nightcrew.cli.inputs import labels
 from nightcrew.cli.output import Format, short, to_yaml
 from nightcrew.cli.refusal import DONE, REFUSED, WRONG_USE, WrongUse
-from nightcrew.client import InvalidArgument, NightcrewClientError
+from nightcrew.client.errors import InvalidArgument, NightcrewClientError
 from nightcrew.client.models.agent import Agent, AgentChange, ChangeAction
 from nightcrew.domain.yaml_text import YamlFault, documents
 

@@ -10,7 +10,7 @@ from nightcrew.cli.agents import app
 from nightcrew.cli.connection import Session, control
 from nightcrew.cli.inputs import labels
 from nightcrew.cli.refusal import DONE, REFUSED, WrongUse
-from nightcrew.client import NightcrewClientError, NotReachable
+from nightcrew.client.errors import NightcrewClientError, NotReachable
 from nightcrew.client.models.agent import Agent, LifecycleResult
 
 AgentIds = Annotated[list[str] | None, typer.Argument(metavar="AGENT", help="The agents' ids.")]

@@ -12,8 +12,9 @@ import typer
 
 from nightcrew.cli.output import Format, Printer
 from nightcrew.cli.refusal import DONE, INTERRUPTED, WRONG_USE, WrongUse, exit_code, lines
-from nightcrew.client import Client, NightcrewClientError, RetryPolicy
-from nightcrew.client.client import DEFAULT_ADDRESS
+from nightcrew.client.client import DEFAULT_ADDRESS, Client
+from nightcrew.client.errors import NightcrewClientError
+from nightcrew.client.retry import RetryPolicy
 
 AddressOption = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from nightcrew.cli.agents import FilterOption, LabelsOption, LimitOption
 from nightcrew.cli.connection import Session, control
 from nightcrew.cli.happenings import Happenings
 from nightcrew.cli.inputs import all_of, any_of, json_value, labels
-from nightcrew.client import NewEvent
+from nightcrew.client.models.event import NewEvent
 
 app = typer.Typer(no_args_is_help=True, help="Events: the log of every fact, and facts of your own.")
 

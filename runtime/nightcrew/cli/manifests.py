@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from nightcrew.cli.refusal import REFUSED, WRONG_USE
-from nightcrew.client import InvalidArgument, InvalidRequest
+from nightcrew.client.errors import InvalidArgument, InvalidRequest
 from nightcrew.domain.yaml_text import Document, YamlFault, documents
 
 _ENDINGS = (".yaml", ".yml")

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nightcrew.client import as_json
+from nightcrew.client.models.json_form import as_json
 
 PIPED_WIDTH: Final = 10_000
 """No terminal, no limit: what is piped is never cut or folded."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from nightcrew.client import DeadlineExceeded, InvalidRequest, NightcrewClientError, NotReachable
+from nightcrew.client.errors import DeadlineExceeded, InvalidRequest, NightcrewClientError, NotReachable
 
 DONE: Final = 0
 REFUSED: Final = 1

@@ -16,7 +16,8 @@ from nightcrew.cli.durations import duration
 from nightcrew.cli.inputs import any_of
 from nightcrew.cli.output import Column, Format, Printer
 from nightcrew.cli.status import counts
-from nightcrew.client import Client, Unavailable
+from nightcrew.client.client import Client
+from nightcrew.client.errors import Unavailable
 from nightcrew.client.models.agent import Agent, AgentState
 from nightcrew.client.models.execution import Execution, ExecutionState
 from nightcrew.client.models.runtime import Runtime
