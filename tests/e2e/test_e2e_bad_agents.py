@@ -4,12 +4,12 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from nightcrew.client import Client
 from tests.harness.history import History, Ticking
 from tests.harness.history_file import read_history
 from tests.harness.history_rules import breaches
-from tests.harness.waiting import eventually, everything
+from tests.harness.waiting import eventually, everything, holds
+
+from nightcrew.client import Client
 
 MEMORY = 400 * 1024 * 1024
 NO_JSON = ("set", "object", "nan", "deep nan", "bytes")
@@ -53,10 +53,12 @@ def crew(up, agents):
 async def neighbours_missed_nothing(crew, client, *, outcomes=frozenset({"OUTCOME_STARTED"})):
     """Pauses them once they have gone on for a while; every second since their start has its own execution."""
     now = datetime.now(UTC)
-    await eventually(lambda: asyncio.sleep(0, datetime.now(UTC) > now + GOES_ON), what="them to go on")
+    await holds(lambda: datetime.now(UTC) > now + GOES_ON, what="them to go on")
     paused = [(await client.agents.pause(name)).state_time for name in ("heart", "pulse")]
     await eventually(
-        lambda: everything(client.executions.list(filter='state = "STATE_RUNNING" OR state = "STATE_QUEUED"')),
+        lambda: everything(
+            client.executions.list(filter='state = "STATE_RUNNING" OR state = "STATE_QUEUED"')
+        ),
         lambda open_ones: not open_ones,
         what="the end of all executions",
     )
@@ -64,7 +66,9 @@ async def neighbours_missed_nothing(crew, client, *, outcomes=frozenset({"OUTCOM
     history = read_history(crew.data)
     start = {one.agent_id: one.time for one in history.events if one.type == "nightcrew.agent.started"}
     ticking = [
-        Ticking(agent_id=name, trigger_id="interval", every=1, start=start[name], end=end - timedelta(seconds=0.2))
+        Ticking(
+            agent_id=name, trigger_id="interval", every=1, start=start[name], end=end - timedelta(seconds=0.2)
+        )
         for name, end in zip(("heart", "pulse"), paused, strict=True)
     ]
     found = History(

@@ -6,10 +6,10 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from nightcrew.client import Client
 from tests.harness.fixtures import FLOWS
 from tests.harness.waiting import eventually, everything
+
+from nightcrew.client import Client
 
 pytestmark = pytest.mark.langflow
 
@@ -21,7 +21,9 @@ ANSWERS = {
     "schedule-digest": (
         {
             "input_value": "",
-            "tweaks": {"ScheduleTrigger-1": {"event_payload": json.dumps({"kind": "test", "scheduled_at": "noon"})}},
+            "tweaks": {
+                "ScheduleTrigger-1": {"event_payload": json.dumps({"kind": "test", "scheduled_at": "noon"})}
+            },
         },
         "fired kind=test at=noon",
     ),
@@ -33,9 +35,7 @@ async def test_the_flows(up):
     crew = up(*FLOWS).start()
     async with Client(crew.address, timeout=60) as client:
         agents = {one.id: one for one in await everything(client.agents.list())}
-        assert {one: agents[one].state for one in agents} == dict.fromkeys(
-            ANSWERS, "STATE_ACTIVE"
-        )
+        assert {one: agents[one].state for one in agents} == dict.fromkeys(ANSWERS, "STATE_ACTIVE")
         await every_flow_answers(client)
         await fifty_at_once_are_told_apart(client)
         await tokens_are_streamed(client)
@@ -47,9 +47,7 @@ async def test_the_flows(up):
 async def every_flow_answers(client):
     assert {path.stem.replace("_", "-") for path in FLOWS} == {*ANSWERS}
     names = list(ANSWERS)
-    done = await asyncio.gather(
-        *(client.agents.trigger(name, ANSWERS[name][0], wait=60) for name in names)
-    )
+    done = await asyncio.gather(*(client.agents.trigger(name, ANSWERS[name][0], wait=60) for name in names))
     for name, execution in zip(names, done, strict=True):
         assert execution.state == "STATE_SUCCEEDED", (name, execution.error)
         assert execution.result["text"] == ANSWERS[name][1]
@@ -57,7 +55,9 @@ async def every_flow_answers(client):
 
 async def fifty_at_once_are_told_apart(client):
     await client.agents.update(
-        "prompt-echo", {"spec": {"execution": {"max_concurrency": 50}}}, mask=["spec.execution.max_concurrency"]
+        "prompt-echo",
+        {"spec": {"execution": {"max_concurrency": 50}}},
+        mask=["spec.execution.max_concurrency"],
     )
     begin = time.monotonic()
     done = await asyncio.gather(

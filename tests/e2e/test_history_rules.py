@@ -140,6 +140,10 @@ BAD = {
         lambda one: changed(one, "asked", 2, execution_id="e1"),
         "answered_work_is_there: r2 of work was answered e1",
     ),
+    "a refusal that made one": (
+        lambda one: changed(one, "asked", 3, refused=True),
+        "answered_work_is_there: r3 of work was refused",
+    ),
     "a request with two executions": (
         lambda one: changed(one, "executions", 1, request="r1"),
         "a_request_makes_one_execution: the request r1 made 2 executions",

@@ -9,11 +9,15 @@ FINAL = frozenset({"STATE_SUCCEEDED", "STATE_FAILED", "STATE_CANCELLED", "STATE_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One TriggerAgent, with all its tries: `execution_id` is what it was answered, "" if it never was."""
+    """One TriggerAgent, with all its tries: `execution_id` is what it was answered, "" if it never was.
+
+    `refused` is one that got a definite no (a full backlog): it must have left nothing.
+    """
 
     request_id: str
     agent_id: str
     execution_id: str = ""
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ class EventRow:
     agent_id: str = ""
     execution_id: str = ""
     state: str = ""
+    reason: str = ""
     time: datetime | None = None
 
 

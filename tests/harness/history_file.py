@@ -55,12 +55,14 @@ def _execution(row: sqlite3.Row) -> ExecutionRow:
 
 
 def _event(row: sqlite3.Row) -> EventRow:
+    data = json.loads(row["data"]) or {}
     return EventRow(
         sequence=row["sequence"],
         type=row["type"],
         agent_id=row["agent_id"],
         execution_id=row["execution_id"],
-        state=str((json.loads(row["data"]) or {}).get("state", "")),
+        state=str(data.get("state", "")),
+        reason=str(data.get("reason", "")),
         time=_time(row["time"]),
     )
 

@@ -28,7 +28,10 @@ def breaches(history: History) -> list[str]:
 def answered_work_is_there(history: History) -> Iterator[str]:
     """Every TriggerAgent that was answered has its execution, of its agent and under its request id."""
     known = {one.id: one for one in history.executions}
+    made = {one.request for one in history.executions}
     for asked in history.asked:
+        if asked.refused and asked.request_id in made:
+            yield f"{asked.request_id} of {asked.agent_id} was refused and made an execution"
         if asked.execution_id:
             found = known.get(asked.execution_id)
             if found is None:

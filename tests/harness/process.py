@@ -1,7 +1,6 @@
 """A runtime as its users meet it: `nightcrew up` in a process of its own, started, stopped, killed and looked at."""
 
 import contextlib
-import importlib.util
 import os
 import re
 import signal
@@ -15,10 +14,7 @@ import psutil
 from tests.harness.waiting import until
 
 NIGHTCREW = [str(Path(sys.executable).with_name("nightcrew"))]
-if importlib.util.find_spec("nightcrew.cli.main") is None:
-    UP = [sys.executable, "-c", "import typer; from nightcrew.cli.up import up; typer.run(up)"]
-else:
-    UP = [*NIGHTCREW, "up"]
+UP = [*NIGHTCREW, "up"]
 GRPCURL = Path(sys.executable).with_name("grpcurl")
 READY = re.compile(r"^nightcrew is ready grpc=(\S+) http=(\S+)$", re.MULTILINE)
 MARK = "E2E_MARK"

@@ -8,6 +8,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+async def holds(
+    condition: Callable[[], object], *, within: float = 10.0, what: str = "a condition", every: float = 0.02
+) -> None:
+    """Returns once the condition holds, and lets other tasks run meanwhile."""
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, f"waited {within} s in vain for {what}"
+        await asyncio.sleep(every)
+
+
 async def everything(items: AsyncIterable[T]) -> list[T]:
     """All that an async iterable gives."""
     return [one async for one in items]

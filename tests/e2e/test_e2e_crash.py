@@ -1,0 +1,12 @@
+"""kill -9 of the runtime under load: nothing answered is lost, nothing happens twice, watchers miss nothing."""
+
+from tests.harness.chaos import chaos, show
+
+
+async def test_three_kills_under_load(up, agents):
+    path = agents("crew")
+    crew = up(path).start()
+    report = await chaos(crew, path, kills=3, seed=7)
+    show(report.lines())
+    assert report.answered > 100
+    assert report.interruptions > 0, "a kill that met no run shows nothing"
