@@ -140,9 +140,7 @@ def test_the_diagrams_name_every_move_and_nothing_else():
         (diagram.agent_diagram(), agent.TABLE, lambda step: step and step.state),
         (diagram.execution_diagram(), execution.TABLE, lambda step: step[0]),
     ):
-        arrows = {
-            line.strip() for line in text.split("\n")[1:] if "-->" in line and "[*]" not in line
-        }
+        arrows = {line.strip() for line in text.split("\n")[1:] if "-->" in line and "[*]" not in line}
         moves = {
             f"{state.removeprefix('STATE_')} --> {to.removeprefix('STATE_')}: {event}"
             for state, row in table.items()

@@ -51,7 +51,11 @@ def changed(**fields):
             ["spec.execution.max_concurrency"],
             changed(spec={**CURRENT["spec"], "execution": {"timeout": "5s"}}),
         ),
-        ({"spec": {"input": {"to": "b"}}}, ["spec.input"], changed(spec={**CURRENT["spec"], "input": {"to": "b"}})),
+        (
+            {"spec": {"input": {"to": "b"}}},
+            ["spec.input"],
+            changed(spec={**CURRENT["spec"], "input": {"to": "b"}}),
+        ),
         (
             {"spec": {"input": {"to": "b"}}, "description": "x"},
             ["spec.input.to", "description"],

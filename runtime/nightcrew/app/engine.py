@@ -34,6 +34,7 @@ from nightcrew.services.apply import ApplyService
 from nightcrew.services.catalog import Catalog, Report
 from nightcrew.services.executions import ExecutionService
 from nightcrew.services.feed import EventFeed
+from nightcrew.services.given import Given
 from nightcrew.services.guard import Guard
 from nightcrew.services.logs import LogService
 from nightcrew.services.runtime import RuntimeService
@@ -67,12 +68,20 @@ class Engine:
         settings: What `up` was told.
         paths: What `up` was given.
         prune: Delete agents whose source is gone.
+        also: Agents that are at hand without a path.
         clock: The clock that everything in it uses.
         ids: Where identities and randomness come from.
     """
 
     def __init__(
-        self, settings: Settings, paths: Sequence[Path] = (), *, prune: bool = False, clock: Clock, ids: Ids
+        self,
+        settings: Settings,
+        paths: Sequence[Path] = (),
+        *,
+        prune: bool = False,
+        also: Sequence[Given] = (),
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         self.settings = settings
         self._prune = prune
@@ -102,7 +111,12 @@ class Engine:
         )
         self.commits.tell_through(self.directory)
         self.catalog = Catalog(
-            paths=paths, commits=self.commits, registry=self.registry, guard=self.guard, clock=clock
+            paths=paths,
+            also=also,
+            commits=self.commits,
+            registry=self.registry,
+            guard=self.guard,
+            clock=clock,
         )
         reads = self.store.reads
         self.scheduler = Scheduler(commits=self.commits, reads=reads, bus=bus, clock=clock, ids=ids)
@@ -162,7 +176,7 @@ class Engine:
             self.directory.as_child(),
             ChildSpec(id="catalog", start=after(self._apply), start_timeout=START_LIMIT),
             keepers.as_child(),
-            gateways.as_child(),
+            *([gateways.as_child()] if self._gateways else ()),
         ]
 
     async def _apply(self) -> None:

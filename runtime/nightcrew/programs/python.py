@@ -24,6 +24,15 @@ def load_python(source: ProgramSource) -> Entry:
     return known
 
 
+def put_python(source: ProgramSource, target: object) -> None:
+    """Says which object a source is, without an import: of a function that a test has at hand.
+
+    Raises:
+        LoadError: It can't be called.
+    """
+    _entries[source] = Entry.of(target, path=source.path)
+
+
 def loaded_python(source: ProgramSource) -> Entry | None:
     """The entry if it is loaded; never imports."""
     return _entries.get(source)

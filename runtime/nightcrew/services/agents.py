@@ -201,10 +201,7 @@ class AgentService:
     def _command(
         self, tx: Transaction, after: After, event: AgentEvent, agent_id: str, *, reason: str, now: datetime
     ) -> Agent:
-        agent = existing(tx, agent_id)
-        moved = move_agent(tx, after, agent, event, now=now, reason=reason)
-        after.changed.append(agent_id)
-        return moved
+        return move_agent(tx, after, existing(tx, agent_id), event, now=now, reason=reason)
 
 
 def add_agent(
@@ -259,7 +256,8 @@ def change_agent(tx: Transaction, after: After, agent: Agent, manifest: Manifest
     sync_cursors(tx, new, agent, now=now)
     after.append(tx, agent_fact(AGENT_UPDATED, new, now=now, before=agent))
     after.schedules.append(agent.id)
-    after.changed.append(agent.id)
+    if changed_spec:
+        after.changed.append(agent.id)
     return new
 
 

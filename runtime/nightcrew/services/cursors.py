@@ -14,14 +14,27 @@ def schedules_of(agent: Agent) -> dict[str, Schedule]:
 
 
 def sync_cursors(tx: Transaction, agent: Agent, old: Agent | None, *, now: datetime) -> None:
-    """New and changed schedules begin now (an update is never retroactive), those that are gone lose their cursor."""
+    """New and changed schedules begin now: an update is never retroactive.
+
+    What counts for `max_fires` stays with the trigger, through changes and while it is disabled; a trigger that
+    is gone takes its cursor along.
+    """
     before = schedules_of(old) if old is not None else {}
-    wanted = schedules_of(agent)
-    for trigger_id in before.keys() - wanted.keys():
-        tx.fires.drop_cursor(agent.id, trigger_id)
-    for trigger_id, schedule in wanted.items():
+    if old is not None:
+        ids = {trigger.id for trigger in agent.spec.triggers if trigger.schedule is not None}
+        for trigger in old.spec.triggers:
+            if trigger.schedule is not None and trigger.id not in ids:
+                tx.fires.drop_cursor(agent.id, trigger.id)
+    for trigger_id, schedule in schedules_of(agent).items():
         if before.get(trigger_id) == schedule:
             continue
+        kept = tx.fires.cursor(agent.id, trigger_id) if old is not None else None
         tx.fires.set_cursor(
-            ScheduleCursor(agent_id=agent.id, trigger_id=trigger_id, cursor=now, generation=agent.generation)
+            ScheduleCursor(
+                agent_id=agent.id,
+                trigger_id=trigger_id,
+                cursor=now,
+                fires=kept.fires if kept is not None else 0,
+                generation=agent.generation,
+            )
         )

@@ -84,7 +84,7 @@ class ExecutionService:
     ) -> Execution:
         def do() -> Execution:
             agent = tx.agents.get(wish.agent_id)
-            if agent is None or agent.delete_requested:
+            if agent is None:
                 raise NotFound("agent", wish.agent_id)
             check_manual(agent.state, agent_id=agent.id)
             self._guard.check_input(agent.spec.program, wish.input)

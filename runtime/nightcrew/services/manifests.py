@@ -1,6 +1,6 @@
 """Agent manifests: the protobuf JSON of Agent written as YAML, one or several documents in a file."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from nightcrew.agent.definition import Definition
@@ -12,20 +12,23 @@ from nightcrew.programs.discovery import Discovery, Fault, Found, locate
 from nightcrew.programs.errors import LoadError
 
 
-def discover_manifests(path: Path, *, roots: Sequence[Path], known: Sequence[ProgramSource]) -> Discovery:
+def discover_manifests(
+    path: Path, *, roots: Sequence[Path], known: Sequence[ProgramSource], refused: Collection[str] = ()
+) -> Discovery:
     """The agents of a manifest file; a fault names the line, and the other documents are read all the same.
 
     Args:
         path: The YAML file.
         roots: Folders in which a python entrypoint is looked for.
         known: Sources found elsewhere: a flow is named by its stem.
+        refused: Modules that may not be loaded, since two files bear the name.
     """
     found: list[Found] = []
     faults: list[Fault] = []
     try:
         for document in documents(path.read_text(encoding="utf-8")):
             try:
-                found.append(_found(document, path, roots, known))
+                found.append(_found(document, path, roots, known, refused))
             except InvalidArgument as error:
                 faults += [
                     Fault(str(path), document.line(one.field), f"{one.field}: {one.description}")
@@ -40,13 +43,24 @@ def discover_manifests(path: Path, *, roots: Sequence[Path], known: Sequence[Pro
     return Discovery(tuple(found), tuple(faults))
 
 
-def _found(document: Document, path: Path, roots: Sequence[Path], known: Sequence[ProgramSource]) -> Found:
+def _found(
+    document: Document,
+    path: Path,
+    roots: Sequence[Path],
+    known: Sequence[ProgramSource],
+    refused: Collection[str],
+) -> Found:
     if not isinstance(document.value, dict):
         raise InvalidArgument.of("(document)", "must be an object: the JSON of an Agent")
     manifest = Manifest.parse(document.value)
     check_slug(manifest.id, field="id")
     program = manifest.spec.program
     if program.python is not None:
+        module = program.python.entrypoint.partition(":")[0]
+        if module in refused:
+            raise InvalidArgument.of(
+                "spec.program.python.entrypoint", f"two files are the module {module!r}; rename one"
+            )
         source = locate(program.python.entrypoint, [path.parent, *roots])
     else:
         same = [one for one in known if one.kind == program.kind and one.name == program.name]

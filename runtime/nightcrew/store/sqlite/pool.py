@@ -24,6 +24,11 @@ class ReaderPool:
         self._all: list[aiosqlite.Connection] = []
         self._free: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a SELECT is under way."""
+        return self._free.qsize() < len(self._all)
+
     async def open(self) -> None:
         """Opens the connections.
 

@@ -62,6 +62,11 @@ class SqliteStore:
         """How many COMMITs there were: many callers' units share one."""
         return self._writer.commits
 
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for it: virtual time stands still meanwhile."""
+        return self._writer.busy or self._pool.busy
+
     async def write(self, unit: Callable[[Transaction], T]) -> T:
         """Runs a unit of work and returns what it returned, after its commit (ports.store.Store)."""
         return await self._writer.submit(unit)

@@ -78,6 +78,11 @@ class Writer:
         """How many batches were run again because a unit failed after it had changed something."""
         return self._group.reruns
 
+    @property
+    def busy(self) -> bool:
+        """Whether units wait, or are under way."""
+        return bool(self._pending or self._under_way or self._entering)
+
     async def start(self) -> None:
         """Starts the thread and opens its connection.
 
@@ -102,7 +107,7 @@ class Writer:
     async def drain(self) -> None:
         """Refuses what comes from now on, commits what has come."""
         self._open = False
-        if self._pending or self._under_way or self._entering:
+        if self.busy:
             self._idle = self._loop.create_future()
             await self._idle
 
@@ -184,7 +189,7 @@ class Writer:
                 free -= 1
 
     def _settle(self) -> None:
-        if self._idle and not (self._pending or self._under_way or self._entering or self._idle.done()):
+        if self._idle and not (self.busy or self._idle.done()):
             self._idle.set_result(None)
 
     def _serve(self, opened: "asyncio.Future[None]") -> None:
