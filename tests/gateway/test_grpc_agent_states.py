@@ -158,3 +158,14 @@ async def test_neither_id_nor_selector_is_refused_and_so_are_both(box, command):
         async with refused("INVALID_ARGUMENT") as said:
             await box.call(command, **request)
         assert said[0].fields == ["id"]
+
+
+async def test_a_reason_is_no_novel(box):
+    await box.create("a")
+    for call in (
+        box.call("StartAgent", id="a", reason="x" * 1025),
+        box.call("CancelExecution", id="a", reason="x" * 1025),
+    ):
+        async with refused("INVALID_ARGUMENT") as said:
+            await call
+        assert said[0].fields == ["reason"]

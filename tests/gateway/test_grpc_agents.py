@@ -263,8 +263,9 @@ async def test_a_forced_delete_waits_for_what_runs(box):
     answer = await box.call("DeleteAgent", id="a", force=True)
     assert answer.agent.state == agent_pb2.Agent.STATE_STOPPING
     assert answer.agent.status.running_count == 1
-    async with refused("NOT_FOUND"):
+    async with refused("FAILED_PRECONDITION") as said:
         await box.trigger("a")
+    assert said[0].info.metadata["state"] == "STATE_STOPPING"
     box.gate("a").set()
 
     async def gone():

@@ -65,7 +65,8 @@ async def test_a_live_watch_has_all_logs_and_the_end_once(box):
         assert said == [*(f"line {n}" for n in range(20)), "said it all"]
         events = [item["event"]["type"] for item in items if "event" in item]
         final = items[0]["snapshot"]["execution"]["state"] == "STATE_SUCCEEDED"
-        assert events.count("nightcrew.execution.succeeded") == (0 if final else 1)
+        # The event may already have been in the snapshot when it comes; without it there it must come.
+        assert events.count("nightcrew.execution.succeeded") in ({0, 1} if final else {1})
 
 
 async def test_it_goes_on_from_a_token_without_loss_or_doubles(box):

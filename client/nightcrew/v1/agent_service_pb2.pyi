@@ -1138,7 +1138,9 @@ class WatchAgentsResponse(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Stands for all items up to here."""
+    """Stands for all items up to here. Until the last agent of a snapshot it is the token that the watch began
+    with, if any: a snapshot that was cut off begins anew.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchAgentsItem]:
         """At least one."""

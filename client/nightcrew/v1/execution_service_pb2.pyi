@@ -436,11 +436,13 @@ class WatchExecutionRequest(_message.Message):
     id: _builtins.str
     """The execution. Required; NOT_FOUND if there is none of that id."""
     include_snapshot: _builtins.bool
-    """Whether to begin with the execution as it is. Default: false. With a resume token only after a gap."""
+    """With a resume token: whether a gap is followed by the execution as it is. Default: false. Without a token it
+    always comes first.
+    """
     resume_token: _builtins.str
-    """The last token that was received: what comes after it follows. Default: empty, the execution's events and
-    log from their beginning. One that is older than what is kept gives a gap, then what is there; one that is
-    no token is INVALID_ARGUMENT.
+    """The last token that was received: what comes after it follows. Default: empty, the execution as it is, its
+    log from the beginning, and its events from now on. One that is older than what is kept gives a gap, then
+    what is there; one that is no token is INVALID_ARGUMENT.
     """
     def __init__(
         self,

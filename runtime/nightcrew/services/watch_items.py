@@ -16,8 +16,10 @@ from nightcrew.domain.log import LogEntry
 
 T = TypeVar("T")
 
-BATCH_BYTES: Final = 256 * 1024
-"""About so much text is sent in one message; a client's own limit for a message is often 4 MiB."""
+BATCH_BYTES: Final = 64 * 1024
+"""About so much is sent in one message: as much as is held in memory for a watcher that does not read."""
+_EACH: Final = 256
+"""About what an event or an entry takes besides its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +135,9 @@ def log_portions(entries: Sequence[LogEntry]) -> Iterator[Sequence[LogEntry]]:
 def _portions(entries: Sequence[T], sizes: Sequence[int]) -> Iterator[Sequence[T]]:
     start = size = 0
     for index, one in enumerate(sizes):
-        size += one
+        size += one + _EACH
         if size > BATCH_BYTES and index > start:
             yield entries[start:index]
-            start, size = index, one
+            start, size = index, one + _EACH
     if start < len(entries):
         yield entries[start:]

@@ -15,6 +15,7 @@ from nightcrew.services.once import Request
 
 T = TypeVar("T")
 
+MAX_REASON: Final = 1024
 PAGE_BYTES: Final = 2 * 1024 * 1024
 """A page ends early when its messages are larger than this: a client's limit for a message is often 4 MiB."""
 
@@ -52,6 +53,17 @@ def required(value: str, field: str) -> str:
     if not value:
         raise InvalidArgument.of(field, "is required")
     return value
+
+
+def reason_of(text: str) -> str:
+    """The reason that a person gave, itself.
+
+    Raises:
+        InvalidArgument: It is a novel.
+    """
+    if len(text) > MAX_REASON:
+        raise InvalidArgument.of("reason", f"must be at most {MAX_REASON} characters, is {len(text)}")
+    return text
 
 
 def request_of(message: Mutation, method: str) -> Request:

@@ -10,7 +10,7 @@ from nightcrew.gateway.grpc.convert.execution import fill_execution, weight
 from nightcrew.gateway.grpc.convert.log import fill_log
 from nightcrew.gateway.grpc.methods import Method, stream, unary
 from nightcrew.gateway.grpc.offload import converted
-from nightcrew.gateway.grpc.requests import fill_page, query_of, request_of, required
+from nightcrew.gateway.grpc.requests import fill_page, query_of, reason_of, request_of, required
 from nightcrew.gateway.grpc.servicers.watches import ExecutionWatches
 from nightcrew.ports.clock import Clock
 from nightcrew.services.fields import EXECUTION_ORDERS, EXECUTIONS, LOGS
@@ -63,7 +63,7 @@ class ExecutionServicer:
         """Cancels an execution, durably."""
         execution = await self._executions.cancel(
             required(request.id, "id"),
-            reason=request.reason,
+            reason=reason_of(request.reason),
             request=request_of(request, "ExecutionService/CancelExecution"),
         )
         out = pb.CancelExecutionResponse()

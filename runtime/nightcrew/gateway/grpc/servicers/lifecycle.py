@@ -1,13 +1,13 @@
 """Start, Stop, Pause, Resume: one agent by its id, or all that a selector finds."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.lifecycle.agent import AgentEvent
 from nightcrew.gateway.grpc.convert.agent import AgentMessages, error_message
 from nightcrew.gateway.grpc.methods import Method, unary
-from nightcrew.gateway.grpc.requests import request_of
+from nightcrew.gateway.grpc.requests import reason_of, request_of
 from nightcrew.services.agents import Commanded
 from nightcrew.services.use_cases import UseCases
 from nightcrew.v1 import agent_service_pb2 as pb
@@ -25,8 +25,6 @@ class _Command(Protocol):
     @property
     def reason(self) -> str: ...
 
-
-MAX_REASON: Final = 1024
 
 Answer = TypeVar(
     "Answer", pb.StartAgentResponse, pb.StopAgentResponse, pb.PauseAgentResponse, pb.ResumeAgentResponse
@@ -70,16 +68,15 @@ class Lifecycle:
         if bool(message.id) == bool(message.selector):
             given = "both are" if message.id else "neither is"
             raise InvalidArgument.of("id", f"give an id, or a selector of labels; {given} given")
-        if len(message.reason) > MAX_REASON:
-            raise InvalidArgument.of("reason", f"must be at most {MAX_REASON} characters")
+        reason = reason_of(message.reason)
         request = request_of(message, f"AgentService/{method}")
         if message.id:
-            agent = await self._agents.command(event, message.id, reason=message.reason, request=request)
+            agent = await self._agents.command(event, message.id, reason=reason, request=request)
             statuses = await self._status.of_all([agent])
             out.agent.CopyFrom(self._messages.of(agent, statuses[agent.id]))
         else:
             results = await self._agents.command_all(
-                event, dict(message.selector), reason=message.reason, request=request
+                event, dict(message.selector), reason=reason, request=request
             )
             await self._fill(out.results, results)
         return out
