@@ -38,6 +38,9 @@ CLOSE_GRACE: Final = 2.0
 OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.so_reuseport", 0),  # else a second server would bind the same port in silence
     ("grpc.max_concurrent_streams", 16_384),
+    # gRPC throws calls away at random (CANCELLED) when over 1,000 arrive faster than the loop takes them.
+    ("grpc.server.max_pending_requests", MAX_RPCS),
+    ("grpc.server.max_pending_requests_hard_limit", MAX_RPCS),
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", -1),  # an execution's input and result: the client's limit decides
     ("grpc.keepalive_time_ms", 60_000),
