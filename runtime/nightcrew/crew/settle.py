@@ -41,6 +41,8 @@ def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) ->
     reason = ""
     if verdict.event in _GOES_ON or verdict.event is ExecutionEvent.CANCELLED:
         verdict, reason = _with_mark(tx, execution, verdict)
+    if verdict.event is ExecutionEvent.INTERRUPT and verdict.error is not None:
+        reason = verdict.error.type  # as the rescuer says it
     state = step(ExecutionState.RUNNING, verdict.event, execution_id=execution.id).state
     if settled.logs and tx.logs.append(execution.id, settled.logs, lease=execution.lease):
         after.logs = True
