@@ -1,4 +1,4 @@
-"""The ledger of fires (one outcome for every nominal time) and the cursor of a schedule."""
+"""The ledger of fires (one outcome for every nominal time), the cursor of a schedule, and skips to come."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +43,8 @@ class ScheduleCursor:
         exhausted: No further nominal time will come (date passed, max_fires, end_time).
         fires: How many fires were given an execution.
         generation: The agent's generation that the row belongs to.
+        utc_offset: Seconds that the schedule's zone was off UTC at `cursor` by the time zone data of then; None
+            where it does not matter.
     """
 
     agent_id: str
@@ -52,3 +54,15 @@ class ScheduleCursor:
     exhausted: bool = False
     fires: int = 0
     generation: int = 1
+    utc_offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """A nominal time that people named in advance: it will not fire."""
+
+    agent_id: str
+    trigger_id: str
+    nominal_time: datetime
+    create_time: datetime
+    reason: str = ""

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from nightcrew.domain.agent import Agent, AgentSource, AgentState
+from nightcrew.domain.backfill import Backfill, BackfillState
 from nightcrew.domain.event import Event, NewEvent
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, Occupancy
-from nightcrew.domain.fire import Fire, ScheduleCursor
+from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry, NewLogEntry
 from nightcrew.domain.page import ListQuery, Page
 
@@ -36,7 +37,7 @@ class AgentTable(Protocol):
         """Writes the count of consecutive failures; no revision changes."""
 
     def delete(self, agent_id: str) -> bool:
-        """Deletes the agent with its executions, logs, ledger, cursors and memory. Events stay."""
+        """Deletes the agent with its executions, logs, ledger, cursors, skips, backfills and memory. Events stay."""
 
     def ids(
         self, *, states: Sequence[AgentState] = (), selector: Mapping[str, str] | None = None
@@ -168,6 +169,55 @@ class FireTable(Protocol):
     def drop_cursor(self, agent_id: str, trigger_id: str) -> None:
         """Removes the cursor of a trigger that is gone; the ledger stays."""
 
+    def covering(self, agent_id: str, trigger_id: str, nominal_time: datetime) -> Fire | None:
+        """The row that covers a nominal time, a counted one included; None if none does."""
+
+    def spans(
+        self, agent_id: str, trigger_id: str, first: datetime, last: datetime
+    ) -> list[tuple[datetime, datetime]]:
+        """(nominal_time, last_nominal_time) of the rows that touch [first, last], in order."""
+
+    def replace(self, row: Fire, pieces: Sequence[Fire]) -> None:
+        """Puts other rows in the place of one; they cover nothing that it does not."""
+
+
+class SkipTable(Protocol):
+    """Nominal times that people named in advance, within a transaction; one that is decided is in the ledger."""
+
+    def get(self, agent_id: str, trigger_id: str, nominal_time: datetime) -> Skip | None:
+        """The skip of that nominal time, or None."""
+
+    def until(self, agent_id: str, trigger_id: str, moment: datetime) -> dict[datetime, Skip]:
+        """The skips of a trigger up to a moment, by their nominal times; costs nothing where there are none."""
+
+    def put(self, skip: Skip) -> None:
+        """Adds or replaces a skip."""
+
+    def drop(self, agent_id: str, trigger_id: str, *, until: datetime | None = None) -> None:
+        """Removes the skips of a trigger, up to a moment if one is given."""
+
+    def remove(self, agent_id: str, trigger_id: str, nominal_time: datetime) -> bool:
+        """Removes one skip; False if there is none."""
+
+
+class BackfillTable(Protocol):
+    """Backfills, within a transaction. Every write is guarded by the state RUNNING."""
+
+    def get(self, backfill_id: str) -> Backfill | None:
+        """The backfill, or None."""
+
+    def insert(self, backfill: Backfill) -> None:
+        """Adds a backfill."""
+
+    def running(self, agent_id: str = "") -> list[Backfill]:
+        """Those that are RUNNING (of one agent), oldest first."""
+
+    def advance(self, backfill_id: str, *, cursor: datetime, started: int, deduplicated: int) -> bool:
+        """Writes how far it has got; False if it is not RUNNING."""
+
+    def end(self, backfill_id: str, *, state: BackfillState, reason: str, now: datetime) -> bool:
+        """RUNNING → a state in which it has ended; False if it is not RUNNING."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
@@ -216,6 +266,14 @@ class Transaction(Protocol):
     @property
     def fires(self) -> FireTable:
         """The ledger and the cursors."""
+
+    @property
+    def skips(self) -> SkipTable:
+        """Nominal times that will not fire."""
+
+    @property
+    def backfills(self) -> BackfillTable:
+        """Backfills."""
 
     @property
     def requests(self) -> RequestTable:
@@ -288,6 +346,19 @@ class Reads(Protocol):
 
         Fields of `where`: agent_id, trigger_id, outcome, nominal_time, actual_time, execution_id.
         Order: nominal_time (default: desc).
+        """
+
+    async def skips(self, agent_ids: Sequence[str]) -> list[Skip]:
+        """The skips of these agents, by agent, trigger and nominal time."""
+
+    async def backfill(self, backfill_id: str) -> Backfill | None:
+        """The backfill, or None."""
+
+    async def backfills(self, query: ListQuery) -> Page[Backfill]:
+        """A page of backfills.
+
+        Fields of `where`: id, agent_id, trigger_id, state, create_time, end_time.
+        Order: create_time, end_time (default: create_time desc).
         """
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:

@@ -25,6 +25,8 @@ _CHILDREN: Final = (
     "DELETE FROM executions WHERE agent_id = ?",
     "DELETE FROM fires WHERE agent_id = ?",
     "DELETE FROM schedule_cursors WHERE agent_id = ?",
+    "DELETE FROM skips WHERE agent_id = ?",
+    "DELETE FROM backfills WHERE agent_id = ?",
     "DELETE FROM agent_memory WHERE agent_id = ?",
 )
 
@@ -78,7 +80,7 @@ class Agents:
         self._execute(_SET_FAILURES, (count, agent_id))
 
     def delete(self, agent_id: str) -> bool:
-        """Deletes the agent with its executions, logs, ledger, cursors and memory. Events stay."""
+        """Deletes the agent with its executions, logs, ledger, cursors, skips, backfills and memory. Events stay."""
         self._known.pop(agent_id, None)
         if self._execute("DELETE FROM agents WHERE id = ?", (agent_id,)).rowcount == 0:
             return False

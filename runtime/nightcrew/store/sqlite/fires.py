@@ -1,6 +1,7 @@
 """The ledger of fires, one outcome for every nominal time, and the cursors of the schedules."""
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from nightcrew.domain.fire import Fire, FireOutcome, ScheduleCursor
 COLUMNS: Final = (
     "agent_id, trigger_id, nominal_time, last_nominal_time, actual_time, outcome, execution_id, reason, count"
 )
-CURSOR_COLUMNS: Final = "agent_id, trigger_id, cursor, next_time, exhausted, fires, generation"
+CURSOR_COLUMNS: Final = "agent_id, trigger_id, cursor, next_time, exhausted, fires, generation, utc_offset"
 
 # Rows of a trigger never overlap, so only the last one that begins by the new one's end can meet it.
 _RECORD: Final = f"""
@@ -28,9 +29,15 @@ _RESOLVE: Final = (
     "UPDATE fires SET actual_time = ?, outcome = ?, execution_id = ?, reason = ?"
     " WHERE agent_id = ? AND trigger_id = ? AND nominal_time = ? AND last_nominal_time = nominal_time"
 )
+_REACHING: Final = """
+    FROM fires WHERE agent_id = ?1 AND trigger_id = ?2 AND nominal_time <= ?4 AND last_nominal_time >= ?3
+        AND nominal_time >= coalesce((
+            SELECT max(nominal_time) FROM fires WHERE agent_id = ?1 AND trigger_id = ?2 AND nominal_time <= ?3
+        ), ?3)
+"""
 _CURSOR: Final = f"SELECT {CURSOR_COLUMNS} FROM schedule_cursors WHERE agent_id = ?"
 _SET_CURSOR: Final = (
-    f"INSERT OR REPLACE INTO schedule_cursors ({CURSOR_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT OR REPLACE INTO schedule_cursors ({CURSOR_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _OUTCOMES: Final = {str(one): one for one in FireOutcome}
 
@@ -98,6 +105,7 @@ class Fires:
             int(cursor.exhausted),
             cursor.fires,
             cursor.generation,
+            cursor.utc_offset,
         )
         self._execute(_SET_CURSOR, values)
 
@@ -106,6 +114,36 @@ class Fires:
         self._execute(
             "DELETE FROM schedule_cursors WHERE agent_id = ? AND trigger_id = ?", (agent_id, trigger_id)
         )
+
+    def covering(self, agent_id: str, trigger_id: str, nominal_time: datetime) -> Fire | None:
+        """The row that covers a nominal time, a counted one included; None if none does."""
+        at = to_micros(nominal_time)
+        row = self._execute(f"SELECT {COLUMNS} {_REACHING}", (agent_id, trigger_id, at, at)).fetchone()
+        return None if row is None else fire_of(row)
+
+    def spans(
+        self, agent_id: str, trigger_id: str, first: datetime, last: datetime
+    ) -> list[tuple[datetime, datetime]]:
+        """(nominal_time, last_nominal_time) of the rows that touch [first, last], in order."""
+        rows = self._execute(
+            f"SELECT nominal_time, last_nominal_time {_REACHING} ORDER BY nominal_time",
+            (agent_id, trigger_id, to_micros(first), to_micros(last)),
+        ).fetchall()
+        return [(from_micros(begin), from_micros(end)) for begin, end in rows]
+
+    def replace(self, row: Fire, pieces: Sequence[Fire]) -> None:
+        """Puts other rows in the place of one.
+
+        Raises:
+            ValueError: A row stands in the way: the pieces were not pieces of that one.
+        """
+        self._execute(
+            "DELETE FROM fires WHERE agent_id = ? AND trigger_id = ? AND nominal_time = ?",
+            (row.agent_id, row.trigger_id, to_micros(row.nominal_time)),
+        )
+        for piece in pieces:
+            if not self.record(piece):
+                raise ValueError(f"a row of the ledger stands in the way of {piece}")
 
 
 def _row(fire: Fire) -> tuple[Any, ...]:
@@ -140,7 +178,7 @@ def fire_of(row: tuple[Any, ...]) -> Fire:
 
 def cursor_of(row: tuple[Any, ...]) -> ScheduleCursor:
     """The cursor of a row that was selected by `CURSOR_COLUMNS`."""
-    agent_id, trigger_id, cursor, next_time, exhausted, fires, generation = row
+    agent_id, trigger_id, cursor, next_time, exhausted, fires, generation, utc_offset = row
     return ScheduleCursor(
         agent_id=agent_id,
         trigger_id=trigger_id,
@@ -149,4 +187,5 @@ def cursor_of(row: tuple[Any, ...]) -> ScheduleCursor:
         exhausted=exhausted == 1,
         fires=fires,
         generation=generation,
+        utc_offset=utc_offset,
     )

@@ -4,20 +4,21 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.backfill import Backfill
 from nightcrew.domain.durations import from_micros
 from nightcrew.domain.event import Event
 from nightcrew.domain.execution import Execution, ExecutionState
-from nightcrew.domain.fire import Fire, ScheduleCursor
+from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
 from nightcrew.domain.values import encode
 from nightcrew.ports.store import AgentFigures, LastExecution, StoreFigures
-from nightcrew.store.sqlite import agent_rows, events, execution_rows, fires, logs
+from nightcrew.store.sqlite import agent_rows, backfills, events, execution_rows, fires, logs, skips
 from nightcrew.store.sqlite.agent_rows import agent_of
 from nightcrew.store.sqlite.execution_rows import execution_of
 from nightcrew.store.sqlite.pages import page_select
 from nightcrew.store.sqlite.pool import ReaderPool
-from nightcrew.store.sqlite.resources import AGENTS, EXECUTIONS, FIRES, Resource
+from nightcrew.store.sqlite.resources import AGENTS, BACKFILLS, EXECUTIONS, FIRES, Resource
 
 # ruff: noqa: S608 - the SQL is put together from constants of this room only
 
@@ -58,6 +59,11 @@ _CURSORS: Final = (
     f"SELECT {fires.CURSOR_COLUMNS} FROM schedule_cursors"
     " WHERE agent_id IN (SELECT value FROM json_each(?)) ORDER BY agent_id, trigger_id"
 )
+_SKIPS: Final = (
+    f"SELECT {skips.COLUMNS} FROM skips WHERE agent_id IN (SELECT value FROM json_each(?))"
+    " ORDER BY agent_id, trigger_id, nominal_time"
+)
+_BACKFILL: Final = f"SELECT {backfills.COLUMNS} FROM backfills WHERE id = ?"
 _ACTIVE: Final = f"""
     SELECT {", ".join(f"a.{name}" for name in agent_rows.NAMES)},
         {", ".join(f"c.{name}" for name in fires.CURSOR_COLUMNS.split(", "))}
@@ -105,6 +111,20 @@ class SqliteReads:
         """A page of the ledger."""
         rows, token = await self._page(FIRES, query)
         return Page([fires.fire_of(row) for row in rows], token)
+
+    async def skips(self, agent_ids: Sequence[str]) -> list[Skip]:
+        """The skips of these agents, by agent, trigger and nominal time."""
+        return [skips.skip_of(row) for row in await self._pool.fetch(_SKIPS, (encode(list(agent_ids)),))]
+
+    async def backfill(self, backfill_id: str) -> Backfill | None:
+        """The backfill, or None."""
+        rows = await self._pool.fetch(_BACKFILL, (backfill_id,))
+        return backfills.backfill_of(rows[0]) if rows else None
+
+    async def backfills(self, query: ListQuery) -> Page[Backfill]:
+        """A page of backfills."""
+        rows, token = await self._page(BACKFILLS, query)
+        return Page([backfills.backfill_of(row) for row in rows], token)
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         """Events with a greater sequence, in order."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nightcrew.domain.filter import Order
-from nightcrew.store.sqlite import agent_rows, execution_rows, fires
+from nightcrew.store.sqlite import agent_rows, backfills, execution_rows, fires
 from nightcrew.store.sqlite.filters import LABELS, Field
 
 
@@ -81,4 +81,20 @@ FIRES: Final = Resource(
     },
     orders={"nominal_time": Field("nominal_time")},
     default=Order("nominal_time", descending=True),
+)
+
+BACKFILLS: Final = Resource(
+    name="backfills",
+    table="backfills",
+    columns=backfills.COLUMNS,
+    fields={
+        "id": Field("id"),
+        "agent_id": Field("agent_id"),
+        "trigger_id": Field("trigger_id"),
+        "state": Field("state"),
+        "create_time": _CREATE_TIME,
+        "end_time": Field("end_time", nullable=True),
+    },
+    orders={"create_time": _CREATE_TIME, "end_time": Field("end_time", nullable=True)},
+    default=Order("create_time", descending=True),
 )

@@ -3,17 +3,29 @@
 import sqlite3
 
 from nightcrew.store.sqlite.agents import Agents
+from nightcrew.store.sqlite.backfills import Backfills
 from nightcrew.store.sqlite.events import Events
 from nightcrew.store.sqlite.executions import Executions
 from nightcrew.store.sqlite.fires import Fires
 from nightcrew.store.sqlite.logs import Logs
 from nightcrew.store.sqlite.requests import Requests
+from nightcrew.store.sqlite.skips import Skips
 
 
 class SqliteTransaction:
     """Implements ports.store.Transaction; one serves all units, since they run one after another."""
 
-    __slots__ = ("_execute", "agents", "events", "executions", "fires", "logs", "requests")
+    __slots__ = (
+        "_execute",
+        "agents",
+        "backfills",
+        "events",
+        "executions",
+        "fires",
+        "logs",
+        "requests",
+        "skips",
+    )
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.cursor().execute
@@ -22,6 +34,8 @@ class SqliteTransaction:
         self.events = Events(connection)
         self.logs = Logs(connection)
         self.fires = Fires(connection)
+        self.skips = Skips(connection)
+        self.backfills = Backfills(connection)
         self.requests = Requests(connection)
 
     def newest_sequence(self) -> int:
@@ -32,6 +46,7 @@ class SqliteTransaction:
     def undone(self) -> None:
         """Forgets what was read from the tables: a write of this transaction was undone."""
         self.agents.forget_all()
+        self.skips.forget_all()
 
     def meta(self, key: str) -> str | None:
         """A fact about the store itself."""
