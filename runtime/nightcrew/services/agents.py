@@ -24,7 +24,8 @@ from nightcrew.domain.patch import apply_mask
 from nightcrew.domain.spec.agent import Manifest, check_slug
 from nightcrew.domain.values import decode, encode
 from nightcrew.ports.clock import Clock, Ids
-from nightcrew.ports.store import Reads, Transaction
+from nightcrew.ports.reads import Reads
+from nightcrew.ports.store import Transaction
 from nightcrew.services.cursors import sync_cursors
 from nightcrew.services.guard import Guard, check_dates, check_labels
 from nightcrew.services.once import Request, check_request_id, once

@@ -17,7 +17,7 @@ def sync_cursors(tx: Transaction, agent: Agent, old: Agent | None, *, now: datet
     """New and changed schedules begin now: an update is never retroactive.
 
     What counts for `max_fires` stays with the trigger, through changes and while it is disabled; a trigger that
-    is gone takes its cursor along.
+    is gone takes its cursor along. Skips name times of one schedule: another one starts without them.
     """
     before = schedules_of(old) if old is not None else {}
     if old is not None:
@@ -25,7 +25,11 @@ def sync_cursors(tx: Transaction, agent: Agent, old: Agent | None, *, now: datet
         for trigger in old.spec.triggers:
             if trigger.schedule is not None and trigger.id not in ids:
                 tx.fires.drop_cursor(agent.id, trigger.id)
-    for trigger_id, schedule in schedules_of(agent).items():
+    wanted = schedules_of(agent)
+    for trigger_id, schedule in before.items():
+        if wanted.get(trigger_id) != schedule:
+            tx.skips.drop(agent.id, trigger_id)
+    for trigger_id, schedule in wanted.items():
         if before.get(trigger_id) == schedule:
             continue
         kept = tx.fires.cursor(agent.id, trigger_id) if old is not None else None

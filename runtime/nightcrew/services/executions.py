@@ -17,7 +17,8 @@ from nightcrew.domain.lifecycle.agent import check_manual
 from nightcrew.domain.lifecycle.execution import ExecutionEvent, step
 from nightcrew.domain.page import ListQuery, Page
 from nightcrew.ports.clock import Clock, Ids
-from nightcrew.ports.store import Reads, Transaction
+from nightcrew.ports.reads import Reads
+from nightcrew.ports.store import Transaction
 from nightcrew.services.guard import Guard, check_labels
 from nightcrew.services.once import Request, check_request_id, once
 

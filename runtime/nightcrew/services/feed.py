@@ -7,7 +7,7 @@ from typing import Final
 
 from nightcrew.crew.bus import Bus, Signal
 from nightcrew.domain.event import Event
-from nightcrew.ports.store import Reads
+from nightcrew.ports.reads import Reads
 
 KEPT: Final = 4096
 """Events kept in memory; a watcher that falls further behind reads the table at its own speed."""

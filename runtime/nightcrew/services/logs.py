@@ -7,7 +7,7 @@ from nightcrew.domain.errors import InvalidArgument, NotFound
 from nightcrew.domain.filter_match import matches
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import MAX_PAGE_SIZE, ListQuery, Page
-from nightcrew.ports.store import Reads
+from nightcrew.ports.reads import Reads
 
 PAGE_BYTES: Final = 1024 * 1024
 """A page ends early when its texts are longer than this: a client's limit for a message is often 4 MiB."""

@@ -9,7 +9,8 @@ from nightcrew.actor.component import Component
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.page import Page
 from nightcrew.ports.clock import Clock
-from nightcrew.ports.store import Store, StoreFigures
+from nightcrew.ports.reads import StoreFigures
+from nightcrew.ports.store import Store
 from nightcrew.services.guard import Guard
 
 

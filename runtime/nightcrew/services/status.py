@@ -1,6 +1,7 @@
 """What an agent does now: counts, next fires, the last execution, restarts."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import NotFound
 from nightcrew.domain.fire import ScheduleCursor
 from nightcrew.domain.schedule.compile import compile_schedule
-from nightcrew.ports.store import AgentFigures, LastExecution, Reads
+from nightcrew.ports.reads import AgentFigures, LastExecution, Reads
 from nightcrew.services.cursors import schedules_of
 
 
@@ -56,23 +57,40 @@ class StatusService:
         figures = await self._reads.figures(ids)
         scheduled = [agent.id for agent in agents if agent.state is AgentState.ACTIVE and schedules_of(agent)]
         cursors = await self._reads.cursors(scheduled) if scheduled else {}
+        skipped: dict[str, set[tuple[str, datetime]]] = {}
+        for skip in await self._reads.skips(scheduled) if scheduled else ():
+            skipped.setdefault(skip.agent_id, set()).add((skip.trigger_id, skip.nominal_time))
         return {
-            agent.id: self._status(agent, figures.get(agent.id, AgentFigures()), cursors.get(agent.id, ()))
+            agent.id: self._status(
+                agent,
+                figures.get(agent.id, AgentFigures()),
+                cursors.get(agent.id, ()),
+                skipped.get(agent.id, frozenset()),
+            )
             for agent in agents
         }
 
-    def _status(self, agent: Agent, figures: AgentFigures, cursors: Sequence[ScheduleCursor]) -> AgentStatus:
+    def _status(
+        self,
+        agent: Agent,
+        figures: AgentFigures,
+        cursors: Sequence[ScheduleCursor],
+        skipped: AbstractSet[tuple[str, datetime]],
+    ) -> AgentStatus:
         return AgentStatus(
             running_count=figures.running,
             queued_count=figures.queued,
-            next_fires=_next_fires(agent, cursors),
+            next_fires=_next_fires(agent, cursors, skipped),
             last_execution=figures.last_execution,
             restarts=self._restarts(agent.id),
             consecutive_failures=agent.consecutive_failures,
         )
 
 
-def _next_fires(agent: Agent, cursors: Sequence[ScheduleCursor]) -> list[NextFire]:
+def _next_fires(
+    agent: Agent, cursors: Sequence[ScheduleCursor], skipped: AbstractSet[tuple[str, datetime]]
+) -> list[NextFire]:
+    """The next time of each schedule that is not to be skipped."""
     schedules = schedules_of(agent)
     found = []
     for cursor in cursors:
@@ -82,6 +100,8 @@ def _next_fires(agent: Agent, cursors: Sequence[ScheduleCursor]) -> list[NextFir
         after = max(cursor.cursor, agent.state_time)
         time = cursor.next_time if cursor.next_time and cursor.next_time > after else None
         time = time or compile_schedule(schedule).next_after(after)
+        while time is not None and (cursor.trigger_id, time) in skipped:
+            time = compile_schedule(schedule).next_after(time)
         if time is not None:
             found.append(NextFire(cursor.trigger_id, time))
     return sorted(found, key=lambda fire: fire.time)

@@ -8,6 +8,7 @@ from nightcrew.services.executions import ExecutionService
 from nightcrew.services.logs import LogService
 from nightcrew.services.runtime import RuntimeService
 from nightcrew.services.schedules import ScheduleService
+from nightcrew.services.skips import SkipService
 from nightcrew.services.status import StatusService
 from nightcrew.services.watch import WatchService
 
@@ -21,6 +22,7 @@ class UseCases:
     executions: ExecutionService
     logs: LogService
     schedules: ScheduleService
+    skips: SkipService
     status: StatusService
     watch: WatchService
     runtime: RuntimeService

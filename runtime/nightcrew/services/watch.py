@@ -10,7 +10,8 @@ from nightcrew.domain.event import Event
 from nightcrew.domain.execution import Execution
 from nightcrew.domain.page import ListQuery
 from nightcrew.ports.clock import Clock
-from nightcrew.ports.store import Reads, Store
+from nightcrew.ports.reads import Reads
+from nightcrew.ports.store import Store
 from nightcrew.services.feed import EventFeed
 from nightcrew.services.watch_items import (
     AgentSelection,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from nightcrew.domain.event import AGENT_CREATED, AGENT_DELETED, AGENT_UPDATED, Event
 from nightcrew.domain.values import decode
-from nightcrew.ports.store import Reads
+from nightcrew.ports.reads import Reads
 from nightcrew.services.watch_items import AgentSelection
 
 KEPT: Final = 4096

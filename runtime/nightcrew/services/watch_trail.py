@@ -8,7 +8,7 @@ from nightcrew.domain.event import Event
 from nightcrew.domain.execution import FINAL
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import MAX_PAGE_SIZE
-from nightcrew.ports.store import Reads
+from nightcrew.ports.reads import Reads
 from nightcrew.services.feed import EventFeed
 from nightcrew.services.watch_items import Batch, Item, Logged, event_portions, log_portions
 

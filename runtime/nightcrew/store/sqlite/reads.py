@@ -12,7 +12,7 @@ from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
 from nightcrew.domain.values import encode
-from nightcrew.ports.store import AgentFigures, LastExecution, StoreFigures
+from nightcrew.ports.reads import AgentFigures, LastExecution, StoreFigures
 from nightcrew.store.sqlite import agent_rows, backfills, events, execution_rows, fires, logs, skips
 from nightcrew.store.sqlite.agent_rows import agent_of
 from nightcrew.store.sqlite.execution_rows import execution_of

@@ -1,0 +1,111 @@
+"""Reads beside the writer, as a port: each sees what is committed when it starts."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.backfill import Backfill
+from nightcrew.domain.event import Event
+from nightcrew.domain.execution import Execution, ExecutionState
+from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
+from nightcrew.domain.log import LogEntry
+from nightcrew.domain.page import ListQuery, Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastExecution:
+    """The newest execution of an agent that has ended."""
+
+    id: str
+    state: ExecutionState
+    end_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFigures:
+    """What an agent's status counts."""
+
+    running: int = 0
+    queued: int = 0
+    last_execution: LastExecution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFigures:
+    """What GetRuntime counts."""
+
+    agent_counts: Mapping[AgentState, int]
+    running: int
+    queued: int
+    sequence: int
+
+
+class Reads(Protocol):
+    """Reads beside the writer; each sees what is committed when it starts."""
+
+    async def agent(self, agent_id: str) -> Agent | None:
+        """The agent, or None."""
+
+    async def agents(self, query: ListQuery) -> Page[Agent]:
+        """A page of agents.
+
+        Fields of `where`: id, display_name, state, generation, create_time, update_time, labels.KEY, program.
+        Order: create_time, update_time, id (default: create_time desc).
+        """
+
+    async def agents_by_id(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
+        """Those of the given agents that exist."""
+
+    async def execution(self, execution_id: str) -> Execution | None:
+        """The execution, or None."""
+
+    async def executions(self, query: ListQuery) -> Page[Execution]:
+        """A page of executions.
+
+        Fields of `where`: id, agent_id, state, trigger.kind, trigger.trigger_id, attempt, priority,
+        create_time, start_time, end_time, error.type, labels.KEY.
+        Order: create_time, end_time, priority (default: create_time desc).
+        """
+
+    async def fires(self, query: ListQuery) -> Page[Fire]:
+        """A page of the ledger.
+
+        Fields of `where`: agent_id, trigger_id, outcome, nominal_time, actual_time, execution_id.
+        Order: nominal_time (default: desc).
+        """
+
+    async def skips(self, agent_ids: Sequence[str]) -> list[Skip]:
+        """The skips of these agents, by agent, trigger and nominal time."""
+
+    async def backfill(self, backfill_id: str) -> Backfill | None:
+        """The backfill, or None."""
+
+    async def backfills(self, query: ListQuery) -> Page[Backfill]:
+        """A page of backfills.
+
+        Fields of `where`: id, agent_id, trigger_id, state, create_time, end_time.
+        Order: create_time, end_time (default: create_time desc).
+        """
+
+    async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
+        """Events with a greater sequence, in order."""
+
+    async def event_bounds(self) -> tuple[int, int]:
+        """(oldest sequence kept, newest sequence ever given); (newest + 1, newest) when none is kept."""
+
+    async def logs_after(self, execution_id: str, sequence: int, *, limit: int) -> list[LogEntry]:
+        """An execution's entries with a greater sequence, in order."""
+
+    async def figures(self, agent_ids: Sequence[str]) -> dict[str, AgentFigures]:
+        """What the statuses of these agents count."""
+
+    async def store_figures(self) -> StoreFigures:
+        """What GetRuntime counts."""
+
+    async def cursors(self, agent_ids: Sequence[str]) -> dict[str, list[ScheduleCursor]]:
+        """The schedule cursors of these agents."""
+
+    def active_cursors(self) -> AsyncIterator[Sequence[tuple[Agent, Sequence[ScheduleCursor]]]]:
+        """Every ACTIVE agent that has schedule cursors, with them, in batches: what a start plans."""
