@@ -46,8 +46,6 @@ NOT_BUILT = {
     "ScheduleService/GetBackfill",
     "ScheduleService/ListBackfills",
     "ScheduleService/CancelBackfill",
-    "ScheduleService/SkipFire",
-    "ScheduleService/UnskipFire",
     "EventService/PublishEvents",
     "EventService/ListEvents",
     "EventService/WatchEvents",

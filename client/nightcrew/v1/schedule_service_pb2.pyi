@@ -98,7 +98,7 @@ class PreviewedFire(_message.Message):
     NOMINAL_TIME_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     note: _builtins.str
-    """What is special about it, such as `shifted out of a DST gap`. Empty when nothing is."""
+    """What is special about it: that a clock change moved it, say, or that it will be skipped. Empty when nothing is."""
     @_builtins.property
     def nominal_time(self) -> _timestamp_pb2.Timestamp:
         """The nominal time, without jitter."""
@@ -464,7 +464,7 @@ class SkipFireResponse(_message.Message):
     FIRE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def fire(self) -> _fire_pb2.Fire:
-        """Its ledger row, OUTCOME_SKIPPED_BY_REQUEST."""
+        """The row that it has in the ledger once it is due: OUTCOME_SKIPPED_BY_REQUEST."""
 
     def __init__(
         self,

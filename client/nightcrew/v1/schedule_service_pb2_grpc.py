@@ -124,7 +124,8 @@ class ScheduleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SkipFire(self, request, context):
-        """Names one nominal time in advance that will not fire. FAILED_PRECONDITION if it was decided already.
+        """Names one nominal time in advance that will not fire. FAILED_PRECONDITION if it is due or was decided already. A
+        skip goes with its schedule: once the trigger's schedule changes, it is forgotten.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,9 @@ class ScheduleServiceStub:
     CancelBackfill: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.CancelBackfillRequest, _schedule_service_pb2.CancelBackfillResponse]
     """Ends a backfill: what it started runs on, nothing more is started. One that has ended stays as it is."""
     SkipFire: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.SkipFireRequest, _schedule_service_pb2.SkipFireResponse]
-    """Names one nominal time in advance that will not fire. FAILED_PRECONDITION if it was decided already."""
+    """Names one nominal time in advance that will not fire. FAILED_PRECONDITION if it is due or was decided already. A
+    skip goes with its schedule: once the trigger's schedule changes, it is forgotten.
+    """
     UnskipFire: _grpc.UnaryUnaryMultiCallable[_schedule_service_pb2.UnskipFireRequest, _schedule_service_pb2.UnskipFireResponse]
     """Takes a skip back. FAILED_PRECONDITION if its time has passed."""
 
@@ -68,7 +70,9 @@ class ScheduleServiceAsyncStub(ScheduleServiceStub):
     CancelBackfill: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.CancelBackfillRequest, _schedule_service_pb2.CancelBackfillResponse]  # type: ignore[assignment]
     """Ends a backfill: what it started runs on, nothing more is started. One that has ended stays as it is."""
     SkipFire: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.SkipFireRequest, _schedule_service_pb2.SkipFireResponse]  # type: ignore[assignment]
-    """Names one nominal time in advance that will not fire. FAILED_PRECONDITION if it was decided already."""
+    """Names one nominal time in advance that will not fire. FAILED_PRECONDITION if it is due or was decided already. A
+    skip goes with its schedule: once the trigger's schedule changes, it is forgotten.
+    """
     UnskipFire: _aio.UnaryUnaryMultiCallable[_schedule_service_pb2.UnskipFireRequest, _schedule_service_pb2.UnskipFireResponse]  # type: ignore[assignment]
     """Takes a skip back. FAILED_PRECONDITION if its time has passed."""
 
@@ -129,7 +133,9 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_service_pb2.SkipFireRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_service_pb2.SkipFireResponse, _abc.Awaitable[_schedule_service_pb2.SkipFireResponse]]:
-        """Names one nominal time in advance that will not fire. FAILED_PRECONDITION if it was decided already."""
+        """Names one nominal time in advance that will not fire. FAILED_PRECONDITION if it is due or was decided already. A
+        skip goes with its schedule: once the trigger's schedule changes, it is forgotten.
+        """
 
     @_abc_1.abstractmethod
     def UnskipFire(

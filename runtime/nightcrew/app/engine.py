@@ -39,6 +39,7 @@ from nightcrew.services.guard import Guard
 from nightcrew.services.logs import LogService
 from nightcrew.services.runtime import RuntimeService
 from nightcrew.services.schedules import ScheduleService
+from nightcrew.services.skips import SkipService
 from nightcrew.services.status import StatusService
 from nightcrew.services.use_cases import UseCases
 from nightcrew.services.watch import WatchService
@@ -132,6 +133,7 @@ class Engine:
             ),
             logs=LogService(reads=reads),
             schedules=ScheduleService(reads=reads, clock=clock),
+            skips=SkipService(commits=self.commits, clock=clock),
             status=StatusService(reads=reads, restarts=self.directory.restarts),
             watch=WatchService(store=self.store, bus=bus, feed=feed, clock=clock),
             runtime=RuntimeService(

@@ -1,6 +1,6 @@
 """One schedule looked at in one transaction: what is due is admitted, the ledger and the cursor are written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,11 +10,14 @@ from nightcrew.crew.facts import missed_fact
 from nightcrew.crew.intake import Admission, Work
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
-from nightcrew.domain.fire import Fire, FireOutcome, ScheduleCursor
+from nightcrew.domain.fire import Fire, FireOutcome, ScheduleCursor, Skip
 from nightcrew.domain.schedule.catch_up import Due, Passed, passed, plan
 from nightcrew.domain.schedule.compile import compile_schedule
+from nightcrew.domain.schedule.leaving_out import leave_out
 from nightcrew.domain.schedule.plan import Plan
+from nightcrew.domain.schedule.zone_data import offset_of
 from nightcrew.domain.spec.policy import OverlapPolicy
+from nightcrew.keepers.passing import record_passed, record_skipped
 from nightcrew.ports.store import Transaction
 
 
@@ -47,7 +50,8 @@ def look(
     if trigger is None or trigger.schedule is None or trigger.disabled:
         return None
     compiled = compile_schedule(trigger.schedule)
-    position = _skip_inactive(tx, agent, compiled, cursor, now=now)
+    skips = tx.skips.until(agent_id, trigger_id, now)
+    position = _skip_inactive(tx, agent, compiled, cursor, skips, now=now)
     due = plan(
         compiled,
         position,
@@ -56,9 +60,11 @@ def look(
         agent_id=agent_id,
         trigger_id=trigger_id,
     )
-    if due.missed is not None:
-        _record_passed(tx, agent, trigger_id, due.missed, FireOutcome.MISSED_CATCH_UP, now=now)
-        after.append(tx, missed_fact(agent.id, trigger_id, due.missed, now=now))
+    missed: Sequence[Passed] = () if due.missed is None else (due.missed,)
+    if skips:
+        due, missed = _leave_out(tx, compiled, due, skips, cursor, after=position, now=now)
+    if missed:
+        _miss(tx, after, compiled, missed, cursor, now=now)
     fires = _fire(tx, after, agent, cursor, compiled, due, now=now, new_id=new_id)
     spent = bool(compiled.max_fires) and fires >= compiled.max_fires
     exhausted = spent or due.next_time is None
@@ -68,10 +74,46 @@ def look(
         next_time=None if exhausted else due.next_time,
         exhausted=exhausted,
         fires=fires,
+        utc_offset=offset_of(compiled, due.cursor),
     )
     if following != cursor:
         tx.fires.set_cursor(following)
     return None if exhausted else due.wake
+
+
+def _leave_out(
+    tx: Transaction,
+    compiled: Plan,
+    due: Due,
+    skips: Mapping[datetime, Skip],
+    cursor: ScheduleCursor,
+    *,
+    after: datetime,
+    now: datetime,
+) -> tuple[Due, Sequence[Passed]]:
+    """Takes out of what is due the times that people asked to leave out, and writes their rows."""
+    key = (cursor.agent_id, cursor.trigger_id)
+    decided = {time: skip for time, skip in skips.items() if after < time <= due.cursor}
+    record_skipped(tx, decided.values(), now=now)
+    tx.skips.drop(*key, until=due.cursor)
+    left = leave_out(compiled, due, decided.keys(), after=after, now=now, key=key)
+    return replace(due, caught_up=left.caught_up, on_time=left.on_time), left.missed
+
+
+def _miss(
+    tx: Transaction,
+    after: After,
+    compiled: Plan,
+    missed: Sequence[Passed],
+    cursor: ScheduleCursor,
+    *,
+    now: datetime,
+) -> None:
+    """Writes the rows of times that catch-up passes over, and one event for all of them."""
+    key = (cursor.agent_id, cursor.trigger_id)
+    counts = [record_passed(tx, *key, compiled, one, FireOutcome.MISSED_CATCH_UP, now=now) for one in missed]
+    if count := sum(counts):
+        after.append(tx, missed_fact(*key, Passed(missed[0].first, missed[-1].last, count), now=now))
 
 
 def _fire(
@@ -139,7 +181,13 @@ def _row(agent: Agent, of: Work | Execution, outcome: FireOutcome, *, now: datet
 
 
 def _skip_inactive(
-    tx: Transaction, agent: Agent, compiled: Plan, cursor: ScheduleCursor, *, now: datetime
+    tx: Transaction,
+    agent: Agent,
+    compiled: Plan,
+    cursor: ScheduleCursor,
+    skips: Mapping[datetime, Skip],
+    *,
+    now: datetime,
 ) -> datetime:
     """Times that passed while the agent was not ACTIVE are one counted row, and are not caught up."""
     if cursor.cursor >= agent.state_time:
@@ -149,21 +197,6 @@ def _skip_inactive(
         # A time whose jitter reaches past the start still fires; without one, this need not be asked again.
         following = compiled.next_after(cursor.cursor)
         return agent.state_time if following is None or following > agent.state_time else cursor.cursor
-    _record_passed(tx, agent, cursor.trigger_id, gone, FireOutcome.NOT_ACTIVE, now=now)
+    record_skipped(tx, [skip for time, skip in skips.items() if cursor.cursor < time <= gone.last], now=now)
+    record_passed(tx, agent.id, cursor.trigger_id, compiled, gone, FireOutcome.NOT_ACTIVE, now=now)
     return gone.last
-
-
-def _record_passed(
-    tx: Transaction, agent: Agent, trigger_id: str, gone: Passed, outcome: FireOutcome, *, now: datetime
-) -> None:
-    tx.fires.record(
-        Fire(
-            agent_id=agent.id,
-            trigger_id=trigger_id,
-            nominal_time=gone.first,
-            last_nominal_time=gone.last,
-            actual_time=now,
-            outcome=outcome,
-            count=gone.count,
-        )
-    )

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -11,6 +12,7 @@ from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.filter import parse, parse_order
 from nightcrew.domain.filter_fields import FieldKind
 from nightcrew.domain.page import ListQuery, Page, page_size
+from nightcrew.gateway.grpc.convert.times import time_of
 from nightcrew.services.once import Request
 
 T = TypeVar("T")
@@ -64,6 +66,17 @@ def reason_of(text: str) -> str:
     if len(text) > MAX_REASON:
         raise InvalidArgument.of("reason", f"must be at most {MAX_REASON} characters, is {len(text)}")
     return text
+
+
+def required_time(message: Message, field: str) -> datetime:
+    """The instant of a Timestamp that must be given.
+
+    Raises:
+        InvalidArgument: It is not set, or is no right time.
+    """
+    if not message.HasField(field):
+        raise InvalidArgument.of(field, "is required")
+    return time_of(getattr(message, field), field)
 
 
 def request_of(message: Mutation, method: str) -> Request:

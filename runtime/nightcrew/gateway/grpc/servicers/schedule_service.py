@@ -1,11 +1,12 @@
-"""ScheduleService over gRPC: previews and the ledger; backfills and skips are not built yet."""
+"""ScheduleService over gRPC: previews, the ledger, and what people change about fires."""
 
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.gateway.grpc.convert.fire import fill_fire, preview_message, schedule_of
 from nightcrew.gateway.grpc.convert.times import time_of
 from nightcrew.gateway.grpc.methods import Method, unary
-from nightcrew.gateway.grpc.requests import fill_page, query_of, required
+from nightcrew.gateway.grpc.requests import fill_page, query_of, request_of, required, required_time
 from nightcrew.services.fields import FIRE_ORDERS, FIRES
+from nightcrew.services.skips import NominalTime
 from nightcrew.services.use_cases import UseCases
 from nightcrew.v1 import schedule_service_pb2 as pb
 
@@ -15,12 +16,15 @@ class ScheduleServicer:
 
     def __init__(self, use_cases: UseCases) -> None:
         self._schedules = use_cases.schedules
+        self._skips = use_cases.skips
 
     def methods(self) -> dict[str, Method]:
         """The RPCs by their names."""
         return {
             "PreviewSchedule": unary(pb.PreviewScheduleRequest, self.preview),
             "ListFires": unary(pb.ListFiresRequest, self.fires),
+            "SkipFire": unary(pb.SkipFireRequest, self.skip),
+            "UnskipFire": unary(pb.UnskipFireRequest, self.unskip),
         }
 
     async def preview(self, request: pb.PreviewScheduleRequest) -> pb.PreviewScheduleResponse:
@@ -31,14 +35,17 @@ class ScheduleServicer:
             raise InvalidArgument.of(
                 "schedule", f"give a schedule, or agent_id and trigger_id; {given} given"
             )
+        after = time_of(request.after, "after") if request.HasField("after") else None
         if named:
-            schedule = await self._schedules.saved(
-                required(request.agent_id, "agent_id"), required(request.trigger_id, "trigger_id")
+            agent_id = required(request.agent_id, "agent_id")
+            trigger_id = required(request.trigger_id, "trigger_id")
+            fires = await self._schedules.preview_saved(
+                agent_id, trigger_id, after=after, count=request.count
             )
         else:
             schedule = schedule_of(request.schedule, "schedule")
-        after = time_of(request.after, "after") if request.HasField("after") else None
-        return preview_message(self._schedules.preview(schedule, after=after, count=request.count))
+            fires = self._schedules.preview(schedule, after=after, count=request.count)
+        return preview_message(fires)
 
     async def fires(self, request: pb.ListFiresRequest) -> pb.ListFiresResponse:
         """Lists the ledger."""
@@ -46,3 +53,29 @@ class ScheduleServicer:
         out = pb.ListFiresResponse()
         await fill_page(out, "fires", query, self._schedules.fires, fill_fire)
         return out
+
+    async def skip(self, request: pb.SkipFireRequest) -> pb.SkipFireResponse:
+        """Names one nominal time in advance that will not fire."""
+        fire = await self._skips.skip(
+            _nominal_time(request),
+            reason=request.reason,
+            request=request_of(request, "ScheduleService/SkipFire"),
+        )
+        out = pb.SkipFireResponse()
+        fill_fire(out.fire, fire)
+        return out
+
+    async def unskip(self, request: pb.UnskipFireRequest) -> pb.UnskipFireResponse:
+        """Takes a skip back."""
+        await self._skips.unskip(
+            _nominal_time(request), request=request_of(request, "ScheduleService/UnskipFire")
+        )
+        return pb.UnskipFireResponse()
+
+
+def _nominal_time(request: pb.SkipFireRequest | pb.UnskipFireRequest) -> NominalTime:
+    return NominalTime(
+        agent_id=required(request.agent_id, "agent_id"),
+        trigger_id=required(request.trigger_id, "trigger_id"),
+        nominal_time=required_time(request, "nominal_time"),
+    )
