@@ -38,15 +38,17 @@ class Agents:
     are remembered: only this connection writes, and `forget_all` is called when a write was undone.
     """
 
-    __slots__ = ("_execute", "_known")
+    __slots__ = ("_execute", "_known", "_without_memory")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute = connection.cursor().execute
         self._known: dict[str, Agent] = {}
+        self._without_memory: set[str] = set()
 
     def forget_all(self) -> None:
         """Forgets what was read: a rollback, or another process, may have changed it."""
         self._known.clear()
+        self._without_memory.clear()
 
     def get(self, agent_id: str) -> Agent | None:
         """The agent, or None."""
@@ -102,11 +104,19 @@ class Agents:
 
     def memory(self, agent_id: str) -> str | None:
         """The JSON text of `ctx.state`, or None if nothing was saved."""
+        if agent_id in self._without_memory:
+            return None
         row = self._execute("SELECT memory FROM agent_memory WHERE agent_id = ?", (agent_id,)).fetchone()
-        return None if row is None else str(row[0])
+        if row is not None:
+            return str(row[0])
+        if len(self._without_memory) >= _KNOWN:
+            self._without_memory.clear()
+        self._without_memory.add(agent_id)
+        return None
 
     def set_memory(self, agent_id: str, memory: str) -> None:
         """Saves `ctx.state`."""
+        self._without_memory.discard(agent_id)
         self._execute(
             "INSERT INTO agent_memory (agent_id, memory) VALUES (?, ?)"
             " ON CONFLICT (agent_id) DO UPDATE SET memory = excluded.memory",

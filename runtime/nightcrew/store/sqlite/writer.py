@@ -19,6 +19,10 @@ MAX_PENDING: Final = 20_000
 
 MAX_BATCH: Final = 1_000
 LEND_SECONDS: Final = 0.006
+CROWD: Final = 8
+GATHER_SECONDS: Final = 0.001
+"""After a batch of a crowd the next is handed over a moment later: those just answered have more to write, and
+a commit costs the same for one unit as for fifty. A lone caller never waits for others."""
 """For how long the event loop may be held while units run: a batch's own bound, and some more."""
 
 
@@ -175,7 +179,10 @@ class Writer:
             else:
                 future.set_result(job.value)
         self._pending[:0] = batch.jobs[batch.taken :]
-        if self._pending and not self._scheduled:
+        if batch.taken >= CROWD and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_later(GATHER_SECONDS, self._hand_over)
+        elif self._pending and not self._scheduled:
             self._schedule()
         self._settle()
 
