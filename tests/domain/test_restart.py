@@ -25,7 +25,7 @@ CASES = json.loads((Path(__file__).parents[1] / "data" / "conformance" / "superv
 
 
 def gives_up_at(rule, failures):
-    history = ()
+    history: tuple[float, ...] = ()
     for index, at in enumerate(failures):
         match decide(history, at, rule):
             case GiveUp():
@@ -66,7 +66,8 @@ def test_backoff_doubles_to_its_cap_and_never_overflows():
 
 
 def test_the_default_rule_gives_up_at_the_sixth_failure_in_a_row():
-    rule, history, now, waits = resolve(RestartPolicy()), (), 100.0, []
+    history: tuple[float, ...] = ()
+    rule, now, waits = resolve(RestartPolicy()), 100.0, []
     while isinstance(answer := decide(history, now, rule), RestartAfter):
         waits.append(answer.delay)
         history, now = answer.history, now + answer.delay
@@ -130,7 +131,8 @@ def test_refused_exactly_when_a_child_that_always_fails_at_once_is_never_given_u
     intensity, period, first, extra
 ):
     rule = RestartRule(RestartMode.PERMANENT, intensity, period, first, first + extra)
-    history, now, given_up = (), 0.0, False
+    history: tuple[float, ...] = ()
+    now, given_up = 0.0, False
     for _ in range(200):
         match decide(history, now, rule):
             case GiveUp():

@@ -177,8 +177,13 @@ def test_bad_settings_are_named(bad):
 
 def test_a_foreign_structlog_configuration_is_adopted():
     lines = []
+
+    def keep(_logger, _method, event):
+        lines.append(event)
+        return ""
+
     structlog.configure(
-        processors=[structlog.processors.add_log_level, lambda _l, _m, e: lines.append(e) or ""],
+        processors=[structlog.processors.add_log_level, keep],
         logger_factory=structlog.ReturnLoggerFactory(),
         cache_logger_on_first_use=True,
     )
