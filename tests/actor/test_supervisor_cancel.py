@@ -45,7 +45,7 @@ class CuttingClock(ManualClock):
         self.turns = 0
 
     async def settle(self):
-        ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # asyncio's own loop has it
+        ready = asyncio.get_running_loop()._ready
         while True:
             if self.turns == self.last:
                 raise Cut

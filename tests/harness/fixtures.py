@@ -39,7 +39,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
         made.append(RuntimeProcess(tmp_path / folder, paths, **options))
         return made[-1]
 
-    make.made = made  # type: ignore[attr-defined]  # for the report of a test that fails
+    make.made = made
     yield make
     for one in made:
         one.end()
