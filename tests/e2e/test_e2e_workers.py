@@ -40,8 +40,6 @@ async def test_runs_of_a_killed_worker_go_on_in_a_new_one(up, agents):
     assert {one.outcome for one in neighbours} == {"OUTCOME_STARTED", "OUTCOME_NOT_ACTIVE"}, (
         "save for its pause"
     )
-    reasons = {
-        one.execution_id for one in history.events if one.type == "nightcrew.execution.queued" and one.reason
-    }
-    assert {one.id for one in begun} <= reasons
+    requeued = {one.execution_id: one.reason for one in history.events if one.reason}
+    assert {requeued.get(one.id) for one in begun} == {"worker_lost"}
     assert "was killed by SIGKILL" in crew.stderr()

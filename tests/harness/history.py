@@ -62,6 +62,7 @@ class FireRow:
     outcome: str
     execution_id: str = ""
     count: int = 1
+    actual: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,4 +79,5 @@ def _fire(row: sqlite3.Row) -> FireRow:
         outcome=row["outcome"],
         execution_id=row["execution_id"],
         count=row["count"],
+        actual=_time(row["actual_time"]),
     )
