@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from nightcrew.crew.backfills import end_backfills
 from nightcrew.crew.cancels import cancel_open
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import agent_fact
@@ -50,7 +51,9 @@ def move_agent(
     if AgentEffect.WAKE in following.effects and _has_work(tx, agent.id):
         after.work.append(agent.id)
     if AgentEffect.CANCEL_EXECUTIONS in following.effects:
-        cancel_open(tx, after, agent.id, reason=reason or "the agent was stopped", now=now, actor=actor)
+        why = reason or "the agent was stopped"
+        end_backfills(tx, after, agent.id, reason=why, now=now, actor=actor)
+        cancel_open(tx, after, agent.id, reason=why, now=now, actor=actor)
         return end_if_empty(tx, after, moved, now=now)
     return moved
 

@@ -81,6 +81,8 @@ class Bus:
         logs: Something was appended to some execution's log.
         timers: A durable timer of an execution (a retry, a deadline) may be earlier than before.
         endings: Executions that have ended.
+        places: An execution has ended or an agent has changed: places may be free.
+        backfills: A backfill was begun.
         schedules: Agents whose schedules must be looked at again; `take_schedules` empties the set.
     """
 
@@ -89,12 +91,14 @@ class Bus:
         self.logs = Signal()
         self.timers = Signal()
         self.endings = Endings()
+        self.places = Signal()
+        self.backfills = Signal()
         self.schedules = Signal()
         self._schedules: set[str] = set()
 
     def poke_all(self) -> None:
         """Wakes everyone who looks at tables: something may have changed, and what is not known."""
-        for signal in (self.events, self.logs, self.timers):
+        for signal in (self.events, self.logs, self.timers, self.places, self.backfills):
             signal.poke()
 
     def touch_schedules(self, agent_ids: Iterable[str]) -> None:

@@ -1,6 +1,7 @@
 """Cancelling executions, durably: what never ran ends at once, what runs gets a committed mark."""
 
 from datetime import datetime
+from typing import Final
 
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import execution_fact
@@ -8,6 +9,8 @@ from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState
 from nightcrew.domain.fire import Fire, FireOutcome
 from nightcrew.domain.lifecycle.execution import ExecutionEffect, ExecutionEvent, step
 from nightcrew.ports.store import Transaction
+
+_OF_FIRES: Final = (TriggerKind.SCHEDULE, TriggerKind.BACKFILL)
 
 
 def cancel(
@@ -68,7 +71,7 @@ def resolve_fire(
 ) -> None:
     """Writes what became of the fire that an execution stands for; nothing for other kinds of work."""
     trigger = execution.trigger
-    if trigger.kind is not TriggerKind.SCHEDULE or trigger.nominal_time is None:
+    if trigger.kind not in _OF_FIRES or trigger.nominal_time is None:
         return
     fire = Fire(
         agent_id=execution.agent_id,

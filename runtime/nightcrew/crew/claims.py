@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Final
 
 from nightcrew.crew.agent_moves import end_if_empty
+from nightcrew.crew.backfills import agent_for
 from nightcrew.crew.cancels import resolve_fire
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
 from nightcrew.domain.agent import Agent, AgentState
-from nightcrew.domain.execution import ExecutionState, TriggerKind
+from nightcrew.domain.execution import ExecutionState
 from nightcrew.domain.fire import FireOutcome
 from nightcrew.domain.policies import max_concurrency
 from nightcrew.ports.store import Transaction
@@ -67,7 +68,7 @@ def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: 
     memory = tx.agents.memory(agent.id) if bound == 1 else None
     for execution in executions:
         after.append(tx, execution_fact(execution, ExecutionState.RUNNING, now=now))
-        if execution.trigger.kind is TriggerKind.SCHEDULE and execution.lease == 1:
+        if execution.lease == 1:
             resolve_fire(tx, execution, FireOutcome.STARTED, now=now)
-    runs = tuple(Claimed(execution, agent, memory) for execution in executions)
+    runs = tuple(Claimed(one, agent_for(tx, agent, one), memory) for one in executions)
     return Claim(runs, more=len(runs) == BATCH, places=bound)

@@ -49,6 +49,7 @@ class After:
     """
 
     __slots__ = (
+        "backfills",
         "cancels",
         "changed",
         "claimed",
@@ -71,6 +72,7 @@ class After:
         self.changed: list[str] = []
         self.ended: list[str] = []
         self.schedules: list[str] = []
+        self.backfills = False
         self.timers = False
         self.events = False
         self.logs = False
@@ -127,6 +129,10 @@ class Commits:
             bus.timers.poke()
         if after.schedules:
             bus.touch_schedules(after.schedules)
+        if after.backfills:
+            bus.backfills.poke()
+        if after.ended or after.schedules or after.backfills:
+            bus.places.poke()
         for execution_id in after.ended:
             bus.endings.ring(execution_id)
         if self._teller is not None:

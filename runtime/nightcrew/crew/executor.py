@@ -152,8 +152,7 @@ class Executor:
         """Ends a run that bears a cancel mark without a grace."""
         run = self._runs.get(execution_id)
         if run is not None:
-            run.ask(Asked.CANCEL, grace=0.0)
-            run.kill()
+            run.end()
 
     async def drain(self, seconds: float) -> None:
         """Waits up to so many seconds for the runs to end by themselves, then interrupts them."""

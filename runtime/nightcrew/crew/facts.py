@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from nightcrew.domain.agent import Agent
+from nightcrew.domain.backfill import Backfill
 from nightcrew.domain.durations import format_instant
 from nightcrew.domain.event import EXECUTION_EVENTS, FIRE_MISSED, NewEvent, agent_source
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState
@@ -98,4 +99,26 @@ def missed_fact(agent_id: str, trigger_id: str, gone: Passed, *, now: datetime) 
         time=now,
         data=encode(data),
         agent_id=agent_id,
+    )
+
+
+def backfill_fact(kind: str, backfill: Backfill, *, now: datetime, actor: str = "") -> NewEvent:
+    """How far a backfill has got, or how it ended."""
+    data = {
+        "id": backfill.id,
+        "trigger_id": backfill.trigger_id,
+        "state": backfill.state.value,
+        "started": backfill.started,
+        "deduplicated": backfill.deduplicated,
+        "total": backfill.total,
+        "reason": backfill.reason,
+    }
+    return NewEvent(
+        type=kind,
+        source=agent_source(backfill.agent_id),
+        subject=backfill.id,
+        time=now,
+        data=encode(data),
+        agent_id=backfill.agent_id,
+        actor=actor,
     )

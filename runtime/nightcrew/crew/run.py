@@ -47,6 +47,12 @@ class Run:
         seconds = self.grace if grace is None else grace
         self._timers.append(self._clock.call_later(seconds, self.kill))
 
+    def end(self) -> None:
+        """Asks the body to end and gives it no grace."""
+        self.ask(Asked.CANCEL)
+        # A turn later, or the two were one cancel to a task.
+        self._timers.append(self._clock.call_later(0.0, self.kill))
+
     def kill(self) -> None:
         """Ends the body by force."""
         self._host.kill(self.execution.id, self.execution.lease)
