@@ -42,10 +42,6 @@ METHODS = {
 NOT_BUILT = {
     "ExecutionService/SignalExecution",
     "ExecutionService/ListSteps",
-    "ScheduleService/Backfill",
-    "ScheduleService/GetBackfill",
-    "ScheduleService/ListBackfills",
-    "ScheduleService/CancelBackfill",
     "EventService/PublishEvents",
     "EventService/ListEvents",
     "EventService/WatchEvents",

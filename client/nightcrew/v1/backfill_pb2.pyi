@@ -38,7 +38,7 @@ class Backfill(_message.Message):
         STATE_RUNNING: Backfill._State.ValueType  # 1
         """It has times left."""
         STATE_SUCCEEDED: Backfill._State.ValueType  # 2
-        """Every time of the range has an execution."""
+        """Every time of the range is decided: it has an execution, or the backfill's own policy left it out."""
         STATE_CANCELLED: Backfill._State.ValueType  # 3
         """It was cancelled, or its agent was stopped."""
         STATE_FAILED: Backfill._State.ValueType  # 4
@@ -52,7 +52,7 @@ class Backfill(_message.Message):
     STATE_RUNNING: Backfill.State.ValueType  # 1
     """It has times left."""
     STATE_SUCCEEDED: Backfill.State.ValueType  # 2
-    """Every time of the range has an execution."""
+    """Every time of the range is decided: it has an execution, or the backfill's own policy left it out."""
     STATE_CANCELLED: Backfill.State.ValueType  # 3
     """It was cancelled, or its agent was stopped."""
     STATE_FAILED: Backfill.State.ValueType  # 4

@@ -24,6 +24,7 @@ from nightcrew.crew.executor import Executor
 from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
 from nightcrew.hosts.router import resolve_isolation
+from nightcrew.keepers.backfiller import Backfiller
 from nightcrew.keepers.pruner import Pruner
 from nightcrew.keepers.rescuer import Rescuer
 from nightcrew.keepers.scheduler import Scheduler
@@ -31,6 +32,7 @@ from nightcrew.keepers.waker import Waker
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.services.agents import AgentService
 from nightcrew.services.apply import ApplyService
+from nightcrew.services.backfills import BackfillService
 from nightcrew.services.catalog import Catalog, Report
 from nightcrew.services.executions import ExecutionService
 from nightcrew.services.feed import EventFeed
@@ -123,11 +125,15 @@ class Engine:
         self.scheduler = Scheduler(commits=self.commits, reads=reads, bus=bus, clock=clock, ids=ids)
         self._rescuer = Rescuer(commits=self.commits, owners=self.executor, clock=clock)
         self._waker = Waker(commits=self.commits, bus=bus, clock=clock)
+        self._backfiller = Backfiller(commits=self.commits, bus=bus, clock=clock, ids=ids)
         self._pruner = Pruner(commits=self.commits, clock=clock)
         feed = EventFeed(reads=reads, bus=bus)
         self.services = UseCases(
             agents=AgentService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),
             apply=ApplyService(commits=self.commits, guard=self.guard, clock=clock),
+            backfills=BackfillService(
+                commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids
+            ),
             executions=ExecutionService(
                 commits=self.commits, reads=reads, bus=bus, guard=self.guard, clock=clock, ids=ids
             ),
@@ -161,6 +167,7 @@ class Engine:
                 ChildSpec(id="rescuer", start=self._rescuer.serve, start_timeout=START_LIMIT),
                 ChildSpec(id="waker", start=self._waker.serve),
                 ChildSpec(id="scheduler", start=self.scheduler.serve, start_timeout=START_LIMIT),
+                ChildSpec(id="backfiller", start=self._backfiller.serve),
                 ChildSpec(id="pruner", start=self._pruner.serve),
             ],
             clock=clock,

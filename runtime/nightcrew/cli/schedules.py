@@ -1,6 +1,7 @@
 """`nightcrew schedules`: preview, fires, backfill and skip."""
 
-from typing import Annotated, Any
+import asyncio
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,9 +12,12 @@ from nightcrew.cli.durations import duration, instant, optional_instant
 from nightcrew.cli.inputs import all_of, any_of, member
 from nightcrew.cli.refusal import WrongUse
 from nightcrew.client.models.json_form import format_duration
-from nightcrew.client.models.schedule import FireOutcome, OverlapPolicy
+from nightcrew.client.models.schedule import BackfillState, FireOutcome, OverlapPolicy
 
 app = typer.Typer(no_args_is_help=True, help="Schedules: when things fire, and what became of it.")
+
+_POLL: Final = 0.5
+"""Seconds between looks at a backfill that is waited for."""
 
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's id.")]
 TriggerArgument = Annotated[str, typer.Argument(metavar="TRIGGER", help="The id of its schedule trigger.")]
@@ -110,11 +114,15 @@ async def backfill(
     overlap: Annotated[
         str | None, typer.Option("--overlap", help="Its overlap policy: buffer_all (default), skip, allow…")
     ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return once every time has been fed.")] = False,
 ) -> None:
     """Run the times of a past range that did not run.
 
+    With --wait the exit code is 1 unless it succeeds. The runs themselves may go on a while longer.
+
     Examples:
       nightcrew schedules backfill digest cron --from 2026-01-01T00:00:00Z --to 2026-01-07T23:59:59Z
+      nightcrew schedules backfill digest cron --from 2026-01-01T00:00:00Z --to 2026-01-02T00:00:00Z --wait
     """
     made = await session.client.schedules.backfill(
         agent,
@@ -123,7 +131,12 @@ async def backfill(
         instant(to, "--to"),
         overlap=None if overlap is None else member(OverlapPolicy, overlap, "--overlap"),
     )
+    while wait and made.state is BackfillState.RUNNING:
+        await asyncio.sleep(_POLL)
+        made = await session.client.schedules.get_backfill(made.id)
     session.printer.one(made, views.backfill_rows(made))
+    if wait and made.state is not BackfillState.SUCCEEDED:
+        raise typer.Exit(1)
 
 
 @control(app, "skip")

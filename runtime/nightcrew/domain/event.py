@@ -20,6 +20,9 @@ AGENT_STOPPED: Final = "nightcrew.agent.stopped"
 AGENT_FAILED: Final = "nightcrew.agent.failed"
 AGENT_RESTARTED: Final = "nightcrew.agent.restarted"
 FIRE_MISSED: Final = "nightcrew.fire.missed"
+BACKFILL_STARTED: Final = "nightcrew.backfill.started"
+BACKFILL_PROGRESS: Final = "nightcrew.backfill.progress"
+BACKFILL_ENDED: Final = "nightcrew.backfill.ended"
 
 EXECUTION_EVENTS: Final[Mapping[ExecutionState, str]] = {
     ExecutionState.QUEUED: "nightcrew.execution.queued",

@@ -23,7 +23,8 @@ from nightcrew.domain.fire import ScheduleCursor
 from nightcrew.keepers.firing import look
 from nightcrew.keepers.waiting import wait_for_poke
 from nightcrew.ports.clock import Clock, Ids
-from nightcrew.ports.store import Reads, Transaction
+from nightcrew.ports.reads import Reads
+from nightcrew.ports.store import Transaction
 
 BATCH: Final = 1000
 """How many schedules are looked at in one group of transactions."""

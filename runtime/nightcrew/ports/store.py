@@ -212,6 +212,9 @@ class BackfillTable(Protocol):
     def running(self, agent_id: str = "") -> list[Backfill]:
         """Those that are RUNNING (of one agent), oldest first."""
 
+    def of_generation(self, agent_id: str, generation: int) -> Backfill | None:
+        """One that began with that generation of the agent, for its spec; None if none did."""
+
     def advance(self, backfill_id: str, *, cursor: datetime, started: int, deduplicated: int) -> bool:
         """Writes how far it has got; False if it is not RUNNING."""
 

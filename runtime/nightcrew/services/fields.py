@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from nightcrew.domain.agent import AgentState
+from nightcrew.domain.backfill import BackfillState
 from nightcrew.domain.execution import ExecutionState, TriggerKind
 from nightcrew.domain.filter_fields import INTEGER, STRING, TIME, FieldKind, enum_of
 from nightcrew.domain.fire import FireOutcome
@@ -46,6 +47,16 @@ FIRES: Final[Mapping[str, FieldKind]] = {
     "execution_id": STRING,
 }
 FIRE_ORDERS: Final = frozenset({"nominal_time"})
+
+BACKFILLS: Final[Mapping[str, FieldKind]] = {
+    "id": STRING,
+    "agent_id": STRING,
+    "trigger_id": STRING,
+    "state": enum_of(BackfillState),
+    "create_time": TIME,
+    "end_time": TIME,
+}
+BACKFILL_ORDERS: Final = frozenset({"create_time", "end_time"})
 
 LOGS: Final[Mapping[str, FieldKind]] = {
     "severity": enum_of(Severity),

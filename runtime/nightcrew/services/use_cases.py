@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from nightcrew.services.agents import AgentService
 from nightcrew.services.apply import ApplyService
+from nightcrew.services.backfills import BackfillService
 from nightcrew.services.executions import ExecutionService
 from nightcrew.services.logs import LogService
 from nightcrew.services.runtime import RuntimeService
@@ -19,6 +20,7 @@ class UseCases:
 
     agents: AgentService
     apply: ApplyService
+    backfills: BackfillService
     executions: ExecutionService
     logs: LogService
     schedules: ScheduleService

@@ -67,6 +67,14 @@ class Backfills:
         ).fetchall()
         return [backfill_of(row) for row in rows]
 
+    def of_generation(self, agent_id: str, generation: int) -> Backfill | None:
+        """One that began with that generation of the agent, for its spec; None if none did."""
+        row = self._execute(
+            f"SELECT {COLUMNS} FROM backfills WHERE agent_id = ? AND generation = ? LIMIT 1",
+            (agent_id, generation),
+        ).fetchone()
+        return None if row is None else backfill_of(row)
+
     def advance(self, backfill_id: str, *, cursor: datetime, started: int, deduplicated: int) -> bool:
         """Writes how far it has got; False if it is not RUNNING."""
         values = (to_micros(cursor), started, deduplicated, backfill_id)

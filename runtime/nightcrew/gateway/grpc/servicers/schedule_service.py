@@ -1,11 +1,13 @@
 """ScheduleService over gRPC: previews, the ledger, and what people change about fires."""
 
 from nightcrew.domain.errors import InvalidArgument
+from nightcrew.gateway.grpc.convert.backfill import fill_backfill, overlap_of
 from nightcrew.gateway.grpc.convert.fire import fill_fire, preview_message, schedule_of
 from nightcrew.gateway.grpc.convert.times import time_of
 from nightcrew.gateway.grpc.methods import Method, unary
 from nightcrew.gateway.grpc.requests import fill_page, query_of, request_of, required, required_time
-from nightcrew.services.fields import FIRE_ORDERS, FIRES
+from nightcrew.services.backfills import Wish
+from nightcrew.services.fields import BACKFILL_ORDERS, BACKFILLS, FIRE_ORDERS, FIRES
 from nightcrew.services.skips import NominalTime
 from nightcrew.services.use_cases import UseCases
 from nightcrew.v1 import schedule_service_pb2 as pb
@@ -17,12 +19,17 @@ class ScheduleServicer:
     def __init__(self, use_cases: UseCases) -> None:
         self._schedules = use_cases.schedules
         self._skips = use_cases.skips
+        self._backfills = use_cases.backfills
 
     def methods(self) -> dict[str, Method]:
         """The RPCs by their names."""
         return {
             "PreviewSchedule": unary(pb.PreviewScheduleRequest, self.preview),
             "ListFires": unary(pb.ListFiresRequest, self.fires),
+            "Backfill": unary(pb.BackfillRequest, self.backfill),
+            "GetBackfill": unary(pb.GetBackfillRequest, self.get_backfill),
+            "ListBackfills": unary(pb.ListBackfillsRequest, self.backfills),
+            "CancelBackfill": unary(pb.CancelBackfillRequest, self.cancel_backfill),
             "SkipFire": unary(pb.SkipFireRequest, self.skip),
             "UnskipFire": unary(pb.UnskipFireRequest, self.unskip),
         }
@@ -52,6 +59,44 @@ class ScheduleServicer:
         query = query_of(request, FIRES, FIRE_ORDERS, order_by=request.order_by)
         out = pb.ListFiresResponse()
         await fill_page(out, "fires", query, self._schedules.fires, fill_fire)
+        return out
+
+    async def backfill(self, request: pb.BackfillRequest) -> pb.BackfillResponse:
+        """Begins to run the nominal times of a past range."""
+        wish = Wish(
+            agent_id=required(request.agent_id, "agent_id"),
+            trigger_id=required(request.trigger_id, "trigger_id"),
+            from_time=required_time(request, "from_time"),
+            to_time=required_time(request, "to_time"),
+            overlap=overlap_of(request.overlap, "overlap"),
+        )
+        begun = await self._backfills.begin(wish, request=request_of(request, "ScheduleService/Backfill"))
+        out = pb.BackfillResponse()
+        fill_backfill(out.backfill, begun)
+        return out
+
+    async def get_backfill(self, request: pb.GetBackfillRequest) -> pb.GetBackfillResponse:
+        """Gives a backfill."""
+        out = pb.GetBackfillResponse()
+        fill_backfill(out.backfill, await self._backfills.get(required(request.id, "id")))
+        return out
+
+    async def backfills(self, request: pb.ListBackfillsRequest) -> pb.ListBackfillsResponse:
+        """Lists backfills."""
+        query = query_of(request, BACKFILLS, BACKFILL_ORDERS, order_by=request.order_by)
+        out = pb.ListBackfillsResponse()
+        await fill_page(out, "backfills", query, self._backfills.page, fill_backfill)
+        return out
+
+    async def cancel_backfill(self, request: pb.CancelBackfillRequest) -> pb.CancelBackfillResponse:
+        """Ends a backfill; what it started runs on."""
+        ended = await self._backfills.cancel(
+            required(request.id, "id"),
+            reason=request.reason,
+            request=request_of(request, "ScheduleService/CancelBackfill"),
+        )
+        out = pb.CancelBackfillResponse()
+        fill_backfill(out.backfill, ended)
         return out
 
     async def skip(self, request: pb.SkipFireRequest) -> pb.SkipFireResponse:
