@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nightcrew.domain.fire import Fire, FireOutcome
 from nightcrew.domain.schedule.catch_up import Passed
 from nightcrew.domain.schedule.compile import compile_schedule
-from nightcrew.domain.schedule.pieces import cut, without
+from nightcrew.domain.schedule.pieces import cut, up_to, without
 from nightcrew.domain.spec.trigger import Schedule
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -90,3 +90,18 @@ def fire(first, last, count):
         reason="asleep",
         count=count,
     )
+
+
+@pytest.mark.parametrize("n", range(9))
+def test_a_row_up_to_a_moment_has_the_times_up_to_it(n):
+    for moment in (at(n), at(n) + MINUTE / 2):
+        left = up_to(PLAN, fire(0, 9, 10), moment)
+        assert (left.nominal_time, left.last_nominal_time, left.count) == (at(0), at(n), n + 1)
+
+
+@pytest.mark.parametrize("schedule", [PLAN, None])
+@pytest.mark.parametrize("n", range(10))
+def test_of_another_schedules_row_a_share_is_left(schedule, n):
+    left = up_to(schedule, fire(0, 10, 50), at(n))
+    assert left.last_nominal_time == at(n)
+    assert left.count == max(1, 5 * n)

@@ -186,3 +186,42 @@ async def test_what_was_dropped_before_it_started_does_not_stand_in_the_way(stor
     again, retry = at_noon(make, TriggerKind.BACKFILL), at_noon(make, TriggerKind.RETRY)
     await store.write(lambda tx: [tx.executions.insert(one) for one in (again, retry)])
     assert len((await store.reads.executions(ListQuery())).items) == 3
+
+
+async def test_a_clock_that_is_set_back(store, make):
+    ahead = ScheduleCursor(
+        agent_id="digest", trigger_id="b", cursor=make.at(90), next_time=make.at(99), exhausted=True, fires=3
+    )
+    behind = ScheduleCursor(agent_id="digest", trigger_id="a", cursor=make.at(40), next_time=make.at(50))
+    passed = {"outcome": FireOutcome.NOT_ACTIVE}
+    rows = [
+        make.fire(10, 20, count=2, **passed),
+        make.fire(30, 70, count=5, **passed),
+        make.fire(80, outcome=FireOutcome.MISSED_CATCH_UP),
+        make.fire(90),
+        make.fire(95, outcome=FireOutcome.SKIPPED_OVERLAP),
+    ]
+
+    def unit(tx):
+        tx.agents.insert(make.agent(state_time=make.at(60)))
+        tx.agents.insert(make.agent("calm", state_time=make.at(30)))
+        tx.fires.set_cursor(ahead)
+        tx.fires.set_cursor(behind)
+        assert all(map(tx.fires.record, rows))
+
+    await store.write(unit)
+
+    def back(tx):
+        tx.agents.get("digest")
+        tx.agents.rewind(make.at(50))
+        return tx.fires.drop_passed_ahead(make.at(50)), tx.fires.rewind(make.at(50))
+
+    assert await store.write(back) == ([rows[1]], 1)
+    left = (await store.reads.fires(ListQuery())).items
+    assert left == [rows[4], rows[3], rows[1], rows[0]]
+    begun = replace(ahead, cursor=make.at(50), next_time=None, exhausted=False)
+    assert await store.write(lambda tx: tx.fires.cursors_after("", "", limit=9)) == [behind, begun]
+    assert await store.write(lambda tx: tx.fires.cursors_after("digest", "a", limit=9)) == [begun]
+    assert await store.write(lambda tx: tx.fires.cursors_after("", "", limit=1)) == [behind]
+    states = await store.write(lambda tx: [tx.agents.get(one).state_time for one in ("digest", "calm")])
+    assert states == [make.at(50), make.at(30)]

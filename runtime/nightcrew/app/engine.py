@@ -46,6 +46,7 @@ from nightcrew.services.status import StatusService
 from nightcrew.services.use_cases import UseCases
 from nightcrew.services.watch import WatchService
 from nightcrew.store.sqlite.store import SqliteStore
+from nightcrew.system.zones import tzdata_version
 
 START_LIMIT: Final = 120.0
 """Seconds that loading may take: 100,000 agents need several."""
@@ -74,6 +75,9 @@ class Engine:
         also: Agents that are at hand without a path.
         clock: The clock that everything in it uses.
         ids: Where identities and randomness come from.
+
+    Attributes:
+        ending: Whether it was told to stop, or has drained.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Engine:
         self.settings = settings
         self._prune = prune
         self._draining = False
+        self.ending = False
         self.report = Report()
         self.store = SqliteStore(settings.data, clock=clock, ids=ids)
         self.registry = Registry()
@@ -122,7 +127,9 @@ class Engine:
             clock=clock,
         )
         reads = self.store.reads
-        self.scheduler = Scheduler(commits=self.commits, reads=reads, bus=bus, clock=clock, ids=ids)
+        self.scheduler = Scheduler(
+            commits=self.commits, reads=reads, bus=bus, clock=clock, ids=ids, zones=tzdata_version()
+        )
         self._rescuer = Rescuer(commits=self.commits, owners=self.executor, clock=clock)
         self._waker = Waker(commits=self.commits, bus=bus, clock=clock)
         self._backfiller = Backfiller(commits=self.commits, bus=bus, clock=clock, ids=ids)
@@ -215,7 +222,7 @@ class Engine:
             seconds: The grace time; None is the setting's.
         """
         if self._draining or not self.executor.serving:
-            self._root.stop()
+            self.stop()
             return
         self._draining = True
         grace = self.settings.drain if seconds is None else seconds
@@ -231,8 +238,9 @@ class Engine:
             self.directory.close()
             await self.executor.drain(grace)
         finally:
-            self._root.stop()
+            self.stop()
 
     def stop(self) -> None:
         """Stops without waiting for what runs: it is interrupted, and goes on after the next start."""
+        self.ending = True
         self._root.stop()

@@ -19,8 +19,10 @@ from nightcrew.crew.faults import fail_agent
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.durations import to_micros
 from nightcrew.domain.errors import Unavailable
+from nightcrew.domain.event import OWN_PREFIX
 from nightcrew.domain.fire import ScheduleCursor
 from nightcrew.keepers.firing import look
+from nightcrew.keepers.setting_back import ZONES, carry_over, set_back
 from nightcrew.keepers.waiting import wait_for_poke
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.reads import Reads
@@ -31,8 +33,14 @@ BATCH: Final = 1000
 LONGEST: Final = 30.0
 """Seconds it sleeps at most: a wall clock that was set must be noticed (semantics.md, Schedules)."""
 STORE_RETRY: Final = 1.0
+MAX_REASON: Final = 500
 JUMP: Final = timedelta(seconds=5)
 """The wall clock running ahead of the monotonic one by more than this is a jump, and so an outage."""
+JUMP_BACK: Final = timedelta(seconds=60)
+"""Falling behind by more than this is a clock that was set back; by less, times that were decided stay so."""
+
+RECENT: Final = 50
+"""Among how many of the newest events one of the runtime's own is looked for, to tell when it was last awake."""
 
 Key = tuple[str, str]
 
@@ -42,12 +50,16 @@ log = structlog.get_logger(__name__)
 class Scheduler:
     """Fires schedules; wakes when the next is due, when an agent changes, and every 30 seconds."""
 
-    def __init__(self, *, commits: Commits, reads: Reads, bus: Bus, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, *, commits: Commits, reads: Reads, bus: Bus, clock: Clock, ids: Ids, zones: str = ""
+    ) -> None:
         self._commits = commits
         self._reads = reads
         self._bus = bus
         self._clock = clock
         self._ids = ids
+        self._zones = zones
+        self._set_back = False
         self._heap: list[tuple[int, int, Key]] = []
         self._wakes: dict[Key, int] = {}
         self._order = count()
@@ -65,6 +77,9 @@ class Scheduler:
         self._awake_since = self._wall = self._clock.now()
         self._monotonic = self._clock.monotonic()
         self._bus.take_schedules()
+        if await self._was_set_back():
+            await self._go_back()
+        await self._adopt_zones()
         await self._load()
         ready()
         while True:
@@ -72,6 +87,9 @@ class Scheduler:
             self._notice_jump()
             self._touched |= self._bus.take_schedules()
             try:
+                if self._set_back:
+                    await self._go_back()
+                    await self._load()
                 await self._reload()
                 wait = LONGEST if self._paused else await self._fire_due()
             except Unavailable as error:
@@ -151,7 +169,44 @@ class Scheduler:
                 seconds=round(ahead.total_seconds()),
             )
             self._awake_since = wall
+        if ahead < -JUMP_BACK:
+            log.warning("the clock was set back", seconds=round(-ahead.total_seconds()))
+            self._set_back = True
         self._wall, self._monotonic = wall, monotonic
+
+    async def _was_set_back(self) -> bool:
+        """Whether the clock stands before what an earlier life of the runtime wrote last."""
+        _, newest = await self._reads.event_bounds()
+        events = await self._reads.events_after(max(0, newest - RECENT), limit=RECENT)
+        own = [event.time for event in events if event.type.startswith(OWN_PREFIX)]
+        return bool(own) and max(own) > self._clock.now() + JUMP_BACK
+
+    async def _go_back(self) -> None:
+        """Begins anew from a clock that was set back.
+
+        Raises:
+            Unavailable: The store failed; nothing has changed, and nothing fires until it has.
+        """
+        now = self._clock.now()
+        self._awake_since = min(self._awake_since, now)
+        count = await self._commits.run(lambda tx, _after: set_back(tx, now=now))
+        log.info("schedules begin anew from a clock that was set back", schedules=count)
+        self._heap.clear()
+        self._wakes.clear()
+        self._set_back = False
+
+    async def _adopt_zones(self) -> None:
+        """Has next times computed again if the time zone data is not what they were computed with."""
+        known = await self._commits.run(lambda tx, _after: tx.meta(ZONES))
+        if known == self._zones:
+            return
+        after: tuple[str, str] | None = ("", "") if known is not None else None
+        while after is not None:
+            behind = after
+            after = await self._commits.run(lambda tx, _after: carry_over(tx, after=behind, limit=BATCH))  # noqa: B023 - run before the loop goes round
+        await self._commits.run(lambda tx, _after: tx.set_meta(ZONES, self._zones))
+        if known is not None:
+            log.info("next times are computed anew", zones=self._zones, before=known)
 
     # ---- firing ------------------------------------------------------------------------------------------
 
@@ -205,16 +260,16 @@ class Scheduler:
         except Unavailable:
             self._stalled += 1
             return now + timedelta(seconds=STORE_RETRY)
-        except Exception:
+        except Exception as error:
             log.exception("a schedule can't be planned", agent_id=agent_id, trigger_id=trigger_id)
-            return await self._fail(agent_id, trigger_id)
+            return await self._fail(agent_id, f"schedule_error: {trigger_id}: {error}"[:MAX_REASON])
 
-    async def _fail(self, agent_id: str, trigger_id: str) -> datetime | None:
+    async def _fail(self, agent_id: str, reason: str) -> datetime | None:
         """A schedule that can't be planned puts its agent in ERROR and leaves the others alone."""
         now = self._clock.now()
 
         def unit(tx: Transaction, after: After) -> None:
-            fail_agent(tx, after, agent_id, reason=f"schedule_error: {trigger_id}", now=now)
+            fail_agent(tx, after, agent_id, reason=reason, now=now)
 
         try:
             await self._commits.run(unit)

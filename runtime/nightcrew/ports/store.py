@@ -33,6 +33,9 @@ class AgentTable(Protocol):
     def save(self, agent: Agent, *, revision: int) -> bool:
         """Writes all fields of an agent whose revision in the store is still `revision`; False if it is not."""
 
+    def rewind(self, now: datetime) -> None:
+        """State times ahead of now become now (the clock was set back); no revision changes."""
+
     def set_failures(self, agent_id: str, count: int) -> None:
         """Writes the count of consecutive failures; no revision changes."""
 
@@ -168,6 +171,15 @@ class FireTable(Protocol):
 
     def drop_cursor(self, agent_id: str, trigger_id: str) -> None:
         """Removes the cursor of a trigger that is gone; the ledger stays."""
+
+    def cursors_after(self, agent_id: str, trigger_id: str, *, limit: int) -> list[ScheduleCursor]:
+        """Cursors of all agents in the order of (agent, trigger), from after one of them."""
+
+    def rewind(self, now: datetime) -> int:
+        """Cursors ahead of now become now, and their schedules are planned anew; returns how many there were."""
+
+    def drop_passed_ahead(self, now: datetime) -> list[Fire]:
+        """Removes MISSED_CATCH_UP and NOT_ACTIVE rows ahead of now; returns those that reach beyond it."""
 
     def covering(self, agent_id: str, trigger_id: str, nominal_time: datetime) -> Fire | None:
         """The row that covers a nominal time, a counted one included; None if none does."""

@@ -49,6 +49,20 @@ def cut(schedule: Plan, row: Fire, at: datetime) -> list[Fire]:
     ]
 
 
+def up_to(schedule: Plan | None, row: Fire, moment: datetime) -> Fire:
+    """A counted row without what it covers beyond a moment that lies within it.
+
+    Where the schedule is not the one that counted it, or is gone, the count is a share by length.
+    """
+    whole = Passed(row.nominal_time, row.last_nominal_time, row.count)
+    if schedule is not None and without(schedule, whole, ()) == [whole]:
+        left = without(schedule, whole, [(moment + _MICRO, whole.last)])[0]
+    else:
+        share = round(whole.count * ((moment - whole.first) / (whole.last - whole.first)))
+        left = Passed(whole.first, moment, min(max(share, 1), whole.count - 1))
+    return replace(row, last_nominal_time=left.last, count=left.count)
+
+
 def _shares(whole: Passed, at: datetime) -> list[Passed]:
     """The ends of a counted row are nominal times of its own schedule, whatever lies between."""
     if at == whole.first:

@@ -2,9 +2,11 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from nightcrew.domain.agent import Agent, AgentSource, AgentState
+from nightcrew.domain.durations import to_micros
 from nightcrew.domain.errors import AlreadyExists
 from nightcrew.store.sqlite.agent_rows import COLUMNS, NAMES, agent_of, agent_row
 from nightcrew.store.sqlite.labels import selected
@@ -75,6 +77,11 @@ class Agents:
         """Writes all fields of an agent whose revision in the store is still `revision`; False if it is not."""
         self._known.pop(agent.id, None)
         return self._execute(_SAVE, (*agent_row(agent), agent.id, revision)).rowcount == 1
+
+    def rewind(self, now: datetime) -> None:
+        """State times ahead of now become now (the clock was set back); no revision changes."""
+        self._known.clear()
+        self._execute("UPDATE agents SET state_time = ?1 WHERE state_time > ?1", (to_micros(now),))
 
     def set_failures(self, agent_id: str, count: int) -> None:
         """Writes the count of consecutive failures; no revision changes."""

@@ -39,6 +39,11 @@ _CURSOR: Final = f"SELECT {CURSOR_COLUMNS} FROM schedule_cursors WHERE agent_id 
 _SET_CURSOR: Final = (
     f"INSERT OR REPLACE INTO schedule_cursors ({CURSOR_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_REWIND: Final = (
+    "UPDATE schedule_cursors SET cursor = ?1, next_time = NULL, exhausted = 0, utc_offset = NULL"
+    " WHERE cursor > ?1"
+)
+_PASSED: Final = "outcome IN ('OUTCOME_MISSED_CATCH_UP', 'OUTCOME_NOT_ACTIVE')"
 _OUTCOMES: Final = {str(one): one for one in FireOutcome}
 
 
@@ -114,6 +119,30 @@ class Fires:
         self._execute(
             "DELETE FROM schedule_cursors WHERE agent_id = ? AND trigger_id = ?", (agent_id, trigger_id)
         )
+
+    def cursors_after(self, agent_id: str, trigger_id: str, *, limit: int) -> list[ScheduleCursor]:
+        """Cursors of all agents in the order of (agent, trigger), from after one of them."""
+        rows = self._execute(
+            f"SELECT {CURSOR_COLUMNS} FROM schedule_cursors WHERE (agent_id, trigger_id) > (?, ?)"
+            " ORDER BY agent_id, trigger_id LIMIT ?",
+            (agent_id, trigger_id, limit),
+        ).fetchall()
+        return [cursor_of(row) for row in rows]
+
+    def rewind(self, now: datetime) -> int:
+        """Cursors ahead of now become now, and their schedules are planned anew; returns how many there were."""
+        return self._execute(_REWIND, (to_micros(now),)).rowcount
+
+    def drop_passed_ahead(self, now: datetime) -> list[Fire]:
+        """Removes MISSED_CATCH_UP and NOT_ACTIVE rows ahead of now; returns those that reach beyond it."""
+        at = to_micros(now)
+        self._execute(f"DELETE FROM fires WHERE nominal_time > ? AND {_PASSED}", (at,))
+        rows = self._execute(
+            f"SELECT {COLUMNS} FROM fires INDEXED BY fires_counted"
+            f" WHERE count > 1 AND last_nominal_time > ? AND {_PASSED}",
+            (at,),
+        ).fetchall()
+        return [fire_of(row) for row in rows]
 
     def covering(self, agent_id: str, trigger_id: str, nominal_time: datetime) -> Fire | None:
         """The row that covers a nominal time, a counted one included; None if none does."""
