@@ -110,20 +110,27 @@ class Box:
 
     async def stop(self) -> None:
         """Ends it as a crash would that loses nothing on disk: what runs is cancelled, nothing is written of it."""
-        if self._life is None or self._life.done():
-            return
         self.engine.stop()
+        await self._closed()
+
+    async def _closed(self) -> None:
+        life, self._life = self._life, None
+        if life is None:
+            return
         # Closing takes real time. Only what does not end by itself needs the limits, which are on the clock.
-        while not (await asyncio.wait([self._life], timeout=_CLOSING))[0]:
+        while not (await asyncio.wait([life], timeout=_CLOSING))[0]:
             await self.clock.leap_to_next()
-        await self._life
+        await life
 
     # ---- time ---------------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
-        """Lets everything happen that can happen now; no time passes."""
+        """Lets everything happen that can happen now; no time passes. Raises what ended the runtime, if it did."""
         while True:
             await self.clock.settle()
+            if self.engine.ending or (self._life is not None and self._life.done()):
+                await self._closed()
+                return
             if not self.engine.store.busy:
                 return
             await asyncio.sleep(_STORE_TURN)
@@ -135,7 +142,7 @@ class Box:
         whole = timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days).total_seconds()
         end = self.clock.monotonic() + whole
         await self.settle()
-        while (due := self.clock.next_deadline) is not None and due <= end:
+        while not self.engine.ending and (due := self.clock.next_deadline) is not None and due <= end:
             await self.clock.leap_to_next()
             await self.settle()
         await self.clock.advance(max(0.0, end - self.clock.monotonic()))
