@@ -95,10 +95,14 @@ async def test_every_code_has_its_class(crew, peer, code):
     assert type(caught.value) is expected
 
 
-async def test_a_mutation_is_tried_again_under_its_request_id(crew, peer):
-    """The answer is lost twice after the work was done: one execution is made, and it is the one answered."""
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+async def test_a_mutation_is_tried_again_under_its_request_id(crew, peer, code):
+    """The answer is lost twice after the work was done: one execution is made, and it is the one answered.
+
+    CANCELLED is what a server gives to calls that arrive just as it stops.
+    """
     peer.world.add_agent("a")
-    peer.script.after["TriggerAgent"] = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE]
+    peer.script.after["TriggerAgent"] = [code, code]
     run = await crew.agents.trigger("a", {"n": 1})
     calls = peer.script.calls["TriggerAgent"]
     assert len(calls) == 3

@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 
 from nightcrew.client.decode import from_rpc
-from nightcrew.client.errors import Closed, NightcrewClientError, Unavailable
+from nightcrew.client.errors import Cancelled, Closed, NightcrewClientError, Unavailable
 from nightcrew.client.retry import RetryPolicy
 
 RequestT = TypeVar("RequestT")
@@ -142,7 +142,8 @@ class Transport:
 
     def _delay(self, error: NightcrewClientError, failures: int) -> float | None:
         """Seconds before the next try; None when there is none."""
-        if not isinstance(error, Unavailable) or failures >= self.retry.attempts:
+        # CANCELLED, when it was not us, is a server that stopped just as the call arrived.
+        if not isinstance(error, (Unavailable, Cancelled)) or failures >= self.retry.attempts:
             return None
         asked = error.retry_delay.total_seconds() if error.retry_delay else 0.0
         return max(self.retry.delay(failures), asked)
