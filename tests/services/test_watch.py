@@ -251,13 +251,12 @@ async def test_streams_end_when_the_server_closes(tmp_path):
     async with Box(quick, talks, folder=tmp_path) as box:
         box.engine.commits.claiming = False
         run = await box.trigger("talks")
-        for watch in (agents_watch, execution_watch):
-            closing = Signal()
-            stream = (
-                watch(box, closing=closing)("")
-                if watch is agents_watch
-                else watch(box, run.id, closing=closing)("")
-            )
+        closings = Signal(), Signal()
+        streams = (
+            agents_watch(box, closing=closings[0])(""),
+            execution_watch(box, run.id, closing=closings[1])(""),
+        )
+        for stream, closing in zip(streams, closings, strict=True):
 
             async def drained(stream=stream):
                 async for _ in stream:
