@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightcrew.domain.schedule.catch_up import Due, Passed, passed, plan
+from nightcrew.domain.schedule.catch_up import Due, Passed, foresee, passed, plan
 from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.spec.policy import OverlapPolicy
 from nightcrew.domain.spec.trigger import Schedule
@@ -212,3 +212,21 @@ def test_every_time_is_decided_once_and_as_its_mode_says(schedule, begin, offlin
     expected = {"NONE": [], "LATEST": [at for at in reach[-1:] if at == late[-1]], "ALL": reach}
     assert caught_up == expected[schedule.catch_up.removeprefix("CATCH_UP_MODE_")]
     assert missed == [at for at in late if at not in caught_up]
+
+
+@given(
+    mode=st.sampled_from(["NONE", "LATEST", "ALL"]),
+    cursor=st.integers(0, 300),
+    now=st.integers(0, 600),
+    awake=st.integers(0, 600),
+    jitter=st.sampled_from([0, 20, 90]),
+)
+def test_what_was_computed_ahead_changes_nothing(mode, cursor, now, awake, jitter):
+    schedule = every(60, mode, jitter=jitter)
+    at = START + cursor * SECOND
+    arguments = {"awake_since": START + awake * SECOND, "agent_id": "a", "trigger_id": "t"}
+    expected = plan(schedule, at, START + now * SECOND, **arguments)
+    assert plan(schedule, at, START + now * SECOND, **arguments, known=foresee(schedule, at)) == expected
+    # Computed for another cursor, or for a schedule that has changed since: not believed.
+    for other in (foresee(schedule, at - 7 * SECOND), foresee(every(45, mode), at)):
+        assert plan(schedule, at, START + now * SECOND, **arguments, known=other) == expected

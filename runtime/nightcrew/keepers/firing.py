@@ -11,7 +11,7 @@ from nightcrew.crew.intake import Admission, Work
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
 from nightcrew.domain.fire import Fire, FireOutcome, ScheduleCursor, Skip
-from nightcrew.domain.schedule.catch_up import Due, Passed, passed, plan
+from nightcrew.domain.schedule.catch_up import Due, Known, Passed, passed, plan
 from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.schedule.leaving_out import leave_out
 from nightcrew.domain.schedule.plan import Plan
@@ -30,6 +30,7 @@ def look(
     now: datetime,
     awake_since: datetime,
     new_id: Callable[[], str],
+    known: Known | None = None,
 ) -> datetime | None:
     """Fires what is due of one schedule; returns when to look again, None if nothing will come.
 
@@ -41,6 +42,7 @@ def look(
         now: The wall clock.
         awake_since: Since when the scheduler looks without a break: what was due before was missed.
         new_id: Makes ids of executions.
+        known: Times that were computed ahead, if they were.
     """
     agent = tx.agents.get(agent_id)
     cursor = tx.fires.cursor(agent_id, trigger_id)
@@ -59,6 +61,7 @@ def look(
         awake_since=max(awake_since, agent.state_time),
         agent_id=agent_id,
         trigger_id=trigger_id,
+        known=known,
     )
     missed: Sequence[Passed] = () if due.missed is None else (due.missed,)
     if skips:

@@ -22,6 +22,7 @@ from nightcrew.domain.errors import Unavailable
 from nightcrew.domain.event import OWN_PREFIX
 from nightcrew.domain.fire import ScheduleCursor
 from nightcrew.keepers.firing import look
+from nightcrew.keepers.foresight import AHEAD, CROWD, Foresight
 from nightcrew.keepers.setting_back import ZONES, carry_over, set_back
 from nightcrew.keepers.waiting import wait_for_poke
 from nightcrew.ports.clock import Clock, Ids
@@ -60,6 +61,7 @@ class Scheduler:
         self._ids = ids
         self._zones = zones
         self._set_back = False
+        self._foresight = Foresight(reads)
         self._heap: list[tuple[int, int, Key]] = []
         self._wakes: dict[Key, int] = {}
         self._order = count()
@@ -221,8 +223,21 @@ class Scheduler:
         if self._stalled:
             log.warning("schedules wait: the store failed", count=self._stalled)
             self._stalled = 0
+        return await self._until_next()
+
+    async def _until_next(self) -> float:
+        """Seconds until the next look; times of a crowd that is due soon are computed meanwhile."""
         if not self._heap:
             return LONGEST
+        left = self._left()
+        if len(self._heap) < CROWD:
+            return left
+        if left > AHEAD.total_seconds():
+            return left - AHEAD.total_seconds()
+        await self._foresight.look_ahead(self._heap, to_micros(self._clock.now()))
+        return self._left()
+
+    def _left(self) -> float:
         return min((self._heap[0][0] - to_micros(self._clock.now())) / 1e6, LONGEST)
 
     def _take_due(self) -> list[Key]:
@@ -243,6 +258,7 @@ class Scheduler:
         """One schedule's look in a transaction of its own: its fault never silences the others."""
         now = self._clock.now()
         agent_id, trigger_id = key
+        known = self._foresight.take(key)
 
         def unit(tx: Transaction, after: After) -> datetime | None:
             return look(
@@ -253,6 +269,7 @@ class Scheduler:
                 now=now,
                 awake_since=self._awake_since,
                 new_id=self._ids.uuid7,
+                known=known,
             )
 
         try:

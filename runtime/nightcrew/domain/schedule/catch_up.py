@@ -28,6 +28,16 @@ class Passed:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Nominal times that were computed ahead: `first` is the next after `cursor`, `following` the next after it."""
+
+    schedule: Plan
+    cursor: datetime
+    first: datetime | None
+    following: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
     """What is to be done about a schedule now; all times are nominal and in order.
@@ -66,6 +76,7 @@ def plan(
     agent_id: str = "",
     trigger_id: str = "",
     limit: int = DEFAULT_LIMIT,
+    known: Known | None = None,
 ) -> Due:
     """What is due in (cursor, now].
 
@@ -78,12 +89,15 @@ def plan(
         agent_id: With `trigger_id`, the key of the jitter.
         trigger_id: See `agent_id`.
         limit: At most so many times to run; the rest is due at once, with the cursor of this answer.
+        known: What `foresee` said of this schedule, at any moment; used if it was asked about this cursor.
     """
     key = (agent_id, trigger_id)
-    first = schedule.next_after(cursor)
+    if known is not None and (known.schedule is not schedule or known.cursor != cursor):
+        known = None
+    first = schedule.next_after(cursor) if known is None else known.first
     if first is None or (wake := schedule.due_time(first, *key)) > now:
         return Due(cursor=cursor, next_time=first, wake=None if first is None else wake)
-    following = schedule.next_after(first)
+    following = schedule.next_after(first) if known is None else known.following
     if wake >= awake_since and (following is None or following > now):
         return _answer(schedule, first, following, key, on_time=(first,))
     last_missed = _last_due(schedule, cursor, min(awake_since - _MICRO, now), key)
@@ -102,6 +116,12 @@ def plan(
         missed=missed,
         overlap=overlap,
     )
+
+
+def foresee(schedule: Plan, cursor: datetime) -> Known:
+    """The next two nominal times after a cursor, so that `plan` need not compute them while others wait."""
+    first = schedule.next_after(cursor)
+    return Known(schedule, cursor, first, None if first is None else schedule.next_after(first))
 
 
 def passed(
