@@ -15,6 +15,10 @@ from nightcrew.store.sqlite.transaction import SqliteTransaction
 
 BATCH_SECONDS: Final = 0.004
 """How long units are run before those that were are committed: bounds how long anyone waits for others."""
+GREAT: Final = 200
+"""So many units at once, such as a thousand schedules that are due together, do not fit into one such batch."""
+GREAT_TIMES: Final = 4
+"""How many times as long a batch of theirs may take: what the commits between would cost is saved for all."""
 
 
 class Job:
@@ -98,7 +102,7 @@ class GroupCommit:
 
     def _plainly(self, jobs: Sequence[Job], units_done: Callable[[], None]) -> int:
         connection, transaction = self._begin()
-        taken, until = 0, perf_counter() + BATCH_SECONDS
+        taken, until = 0, perf_counter() + BATCH_SECONDS * (GREAT_TIMES if len(jobs) >= GREAT else 1)
         for job in jobs:
             changes = connection.total_changes
             taken += 1

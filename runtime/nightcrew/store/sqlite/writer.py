@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from nightcrew.domain.errors import StoreError
 from nightcrew.ports.store import Transaction
-from nightcrew.store.sqlite.group import GroupCommit, Job
+from nightcrew.store.sqlite.group import GREAT, GREAT_TIMES, GroupCommit, Job
 
 T = TypeVar("T")
 
@@ -19,11 +19,12 @@ MAX_PENDING: Final = 20_000
 
 MAX_BATCH: Final = 1_000
 LEND_SECONDS: Final = 0.006
+"""For how long the event loop may be held while units run: a batch's own bound, and some more."""
 CROWD: Final = 8
 GATHER_SECONDS: Final = 0.001
 """After a batch of a crowd the next is handed over a moment later: those just answered have more to write, and
-a commit costs the same for one unit as for fifty. A lone caller never waits for others."""
-"""For how long the event loop may be held while units run: a batch's own bound, and some more."""
+a commit costs the same for one unit as for fifty. A lone caller never waits for others, nor do those who fill
+a batch already."""
 
 
 class _Batch:
@@ -162,7 +163,7 @@ class Writer:
             self._under_way = True
             batch = _Batch(jobs)
             self._inbox.put(batch)
-            batch.lend(self._lend_seconds)
+            batch.lend(self._lend_seconds * (GREAT_TIMES if len(jobs) >= GREAT else 1))
         elif self._pending:
             self._schedule()
         self._make_room()
@@ -179,7 +180,7 @@ class Writer:
             else:
                 future.set_result(job.value)
         self._pending[:0] = batch.jobs[batch.taken :]
-        if batch.taken >= CROWD and not self._scheduled:
+        if batch.taken >= CROWD and len(self._pending) < GREAT and not self._scheduled:
             self._scheduled = True
             self._loop.call_later(GATHER_SECONDS, self._hand_over)
         elif self._pending and not self._scheduled:
