@@ -3,13 +3,14 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from tests.harness.blows import Blows
 from tests.harness.history import Asked, History, Ticking, Watched
 from tests.harness.history_file import read_effects, read_history
 from tests.harness.history_rules import breaches
@@ -32,7 +33,7 @@ OPEN = 'state = "STATE_QUEUED" OR state = "STATE_RUNNING" OR state = "STATE_RETR
 class Report:
     """Figures of a run."""
 
-    kills: int = 0
+    dealt: Mapping[str, int] = field(default_factory=dict)
     starts: list[float] = field(default_factory=list)
     asked: int = 0
     answered: int = 0
@@ -47,25 +48,27 @@ class Report:
     def lines(self) -> Iterable[str]:
         """For people."""
         starts = sorted(self.starts) or [0.0]
-        yield f"kills -9 under load: {self.kills} in {self.seconds:.0f} s, every history whole"
-        yield f"starts after a kill: median {starts[len(starts) // 2]:.2f} s, worst {starts[-1]:.2f} s"
+        dealt = ", ".join(f"{blow} {count}" for blow, count in self.dealt.items())
+        yield f"under load, in {self.seconds:.0f} s: {dealt}; the history is whole"
+        yield f"starts after a blow: median {starts[len(starts) // 2]:.2f} s, worst {starts[-1]:.2f} s"
         yield f"asked {self.asked} times in {self.calls} calls, {self.answered} answered, {self.executions} executions"
         yield f"interruptions: {self.interruptions}, fires in the ledger: {self.fires}, events: {self.events}"
         yield f"streams that watchers opened: {self.streams}"
 
 
-async def chaos(crew: RuntimeProcess, path: Path, *, kills: int, seed: int, clients: int = 4) -> Report:
-    """Runs load and watchers over so many kills, then checks the history. `crew` serves already.
+async def chaos(
+    crew: RuntimeProcess, path: Path, *, blows: Sequence[str], seed: int, clients: int = 4
+) -> Report:
+    """Runs load and watchers while blows fall, then checks the history. `crew` serves already.
 
     Args:
         crew: The runtime.
         path: The file of its agents; what their runs leave is beside it.
-        kills: How often it is killed.
+        blows: What it has to take, in their order.
         seed: For the moments and the load.
         clients: How many clients ask for work.
     """
-    report = Report(kills=kills)
-    chance = random.Random(seed)
+    dealing = Blows(crew, random.Random(seed))
     begin = time.monotonic()
     load = Load(crew.address, seed=seed, clients=clients)
     watchers: list[Watcher] = [
@@ -78,21 +81,20 @@ async def chaos(crew: RuntimeProcess, path: Path, *, kills: int, seed: int, clie
         watching = [group.create_task(one.run()) for one in watchers]
         await asyncio.gather(*(one.begun.wait() for one in watchers))
         loading = group.create_task(load.run())
-        for number in range(kills):
-            await _kill_and_start(crew, chance, report)
-            if number == kills // 2:
+        for number, blow in enumerate(blows):
+            await dealing.deal(blow)
+            if number == len(blows) // 2:
                 await _pause_a_while(crew)
-        await asyncio.sleep(chance.random())
         load.stop()
         await loading
         ticking = await _come_to_rest(crew, watchers)
         for task in watching:
             task.cancel()
     assert await asyncio.to_thread(crew.stop) == 0
-    assert load.faults == []
+    assert not load.faults, "\n".join(load.faults[:10])
     watched = [one.watched(MARKER) for one in watchers]
     history = check_history(crew, path, ticking=ticking, asked=load.asked, watched=watched)
-    report.seconds = time.monotonic() - begin
+    report = Report(dealt=dealing.dealt, starts=dealing.starts, seconds=time.monotonic() - begin)
     report.calls, report.asked, report.answered = load.calls, len(load.asked), len(load.answered)
     report.executions, report.events, report.fires = map(
         len, (history.executions, history.events, history.fires)
@@ -100,19 +102,6 @@ async def chaos(crew: RuntimeProcess, path: Path, *, kills: int, seed: int, clie
     report.interruptions = sum(one.interruptions for one in history.executions)
     report.streams = sum(one.streams for one in watchers)
     return report
-
-
-async def _kill_and_start(crew: RuntimeProcess, chance: random.Random, report: Report) -> None:
-    """Lets it serve for a while, kills it, and starts it again; now and then it dies in its start, too."""
-    await asyncio.sleep(0.3 + 1.7 * chance.random())
-    await asyncio.to_thread(crew.kill)
-    if chance.random() < 0.25:
-        crew.launch()
-        await asyncio.sleep(1.5 * chance.random())
-        await asyncio.to_thread(crew.kill)
-    begin = time.monotonic()
-    await asyncio.to_thread(crew.start)
-    report.starts.append(time.monotonic() - begin)
 
 
 async def _pause_a_while(crew: RuntimeProcess) -> None:
@@ -127,7 +116,7 @@ async def _pause_a_while(crew: RuntimeProcess) -> None:
 
 async def _come_to_rest(crew: RuntimeProcess, watchers: Sequence[Watcher]) -> list[Ticking]:
     async with Client(crew.address) as client:
-        await nothing_is_open(client, filter=f"({OPEN}) AND ({_none_of(TICKING)})")
+        await nothing_is_open(client, filter=f"({OPEN}) AND ({_none_of(TICKING)})", within=180)
         ticking = await ticking_of(client, TICKING)
         end = await client.agents.pause(MARKER)
         assert end.state == "STATE_PAUSED"

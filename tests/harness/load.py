@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.harness.history import Asked
 
-from nightcrew.client import Client, NightcrewClientError, RetryPolicy, Unavailable
+from nightcrew.client import Client, RetryPolicy
+from nightcrew.client.errors import Cancelled, NightcrewClientError, ResourceExhausted, Unavailable
 from nightcrew.client.models.execution import TriggerRequest
 
 WORK = ("quick", "quick", "quick", "steady", "pooled", "own", "flaky")
@@ -16,6 +17,8 @@ WORK = ("quick", "quick", "quick", "steady", "pooled", "own", "flaky")
 PATIENT = RetryPolicy(attempts=200, initial=0.05, multiplier=1.5, maximum=0.5)
 HASTY = RetryPolicy(attempts=2, initial=0.02)
 BATCH = 25
+LOST = (Unavailable, Cancelled)
+"""Calls whose fate is not known: the runtime was not there, or went while it had them."""
 
 
 class Load:
@@ -61,7 +64,7 @@ class Load:
                 self.calls += 1
                 try:
                     await self._call(client, chance)
-                except Unavailable:
+                except LOST:
                     await asyncio.sleep(0.05)
                 await asyncio.sleep(self._pause * chance.random() * 2)
 
@@ -93,7 +96,7 @@ class Load:
             )
         except NightcrewClientError as error:
             self._note(request, error=error)
-            if isinstance(error, Unavailable):
+            if isinstance(error, LOST):
                 raise
         else:
             self._note(request, execution_id=execution.id)
@@ -104,7 +107,7 @@ class Load:
         except NightcrewClientError as error:
             for request in requests:
                 self._note(request, error=error)
-            if isinstance(error, Unavailable):
+            if isinstance(error, LOST):
                 raise
             return
         for request, result in zip(requests, results, strict=True):
@@ -116,8 +119,8 @@ class Load:
     def _note(
         self, request: TriggerRequest, *, execution_id: str = "", error: NightcrewClientError | None = None
     ) -> None:
-        refused = error is not None and error.code == "backlog_full"
-        if error is not None and not refused and not isinstance(error, Unavailable):
+        refused = isinstance(error, ResourceExhausted)
+        if error is not None and not refused and not isinstance(error, LOST):
             self.faults.append(f"{request.agent_id}: {type(error).__name__}: {error}")
         self.asked.append(
             Asked(

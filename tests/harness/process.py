@@ -81,7 +81,11 @@ class RuntimeProcess:
 
     def term(self) -> None:
         """Asks it to drain and end."""
-        self._running().send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        self._running().send_signal(number)
 
     def wait(self, within: float = 30.0) -> int:
         """Its exit code; nothing that it started may outlive it."""

@@ -28,7 +28,7 @@ async def quick(ctx: Context, n: int = 0) -> dict[str, object]:
     return {"n": n, "mark": leave_mark(ctx), "pid": os.getpid()}
 
 
-@agent(max_concurrency=4)
+@agent(max_concurrency=16)
 async def steady(ctx: Context, n: int = 0, seconds: float = 0.3) -> dict[str, object]:
     print("begun")
     await asyncio.sleep(seconds)
@@ -42,7 +42,7 @@ def pooled(ctx: Context, n: int = 0, seconds: float = 0.1) -> dict[str, object]:
     return {"n": n, "mark": leave_mark(ctx), "pid": os.getpid()}
 
 
-@agent(max_concurrency=2, isolation="dedicated")
+@agent(max_concurrency=4, isolation="dedicated")
 def own(ctx: Context, n: int = 0) -> dict[str, object]:
     time.sleep(0.1)
     return {"n": n, "mark": leave_mark(ctx), "pid": os.getpid()}
