@@ -1,6 +1,7 @@
 """SIGTERM: what runs gets its grace, nothing new begins, streams say why they end, and what was cut off goes on."""
 
 import asyncio
+import signal
 import time
 
 import grpc
@@ -94,12 +95,13 @@ async def test_what_outlasts_the_grace_goes_on_after_the_next_start_without_bein
     crew.stop()
 
 
-async def test_a_second_sigterm_does_not_wait(up, agents):
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_second_signal_does_not_wait(up, agents, first):
     crew = up(agents("basics"), flags=["--drain", "600"]).start()
     async with Client(crew.address) as client:
         begun = await client.agents.trigger("sleeper", {"seconds": 600})
         await running(client, begun.id)
-    crew.term()
+    crew.signal(first)
     await eventually(lambda: asyncio.to_thread(crew.stderr), lambda said: "draining" in said)
     crew.term()
     assert await asyncio.to_thread(crew.wait, 10) == 0
