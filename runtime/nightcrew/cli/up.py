@@ -100,9 +100,11 @@ async def serve(settings: Settings, paths: list[Path], *, prune: bool) -> int:
     configure_logging(log_format=settings.log_format.value, level=settings.log_level)
     runtime = Runtime(settings, paths, prune=prune, clock=SystemClock(), ids=SystemIds())
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` and `&` in scripts have them ignored
-            loop.add_signal_handler(number, runtime.drain)
+    ends = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        ends.remove(signal.SIGHUP)  # `nohup` asks for it
+    for number in ends:
+        loop.add_signal_handler(number, runtime.drain)
     try:
         await runtime.run(_announcer(runtime))
     except Exception as error:  # noqa: BLE001 - the last stop: said in one line, exit code 1
