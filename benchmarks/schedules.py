@@ -1,4 +1,4 @@
-"""Schedules: 1,000 of 20,000 agents due at one instant, and what 100,000 idle agents cost."""
+"""Schedules: 1,000 of 20,000 agents due at one instant, 100 a second, and what 100,000 idle agents cost."""
 
 import asyncio
 import time
@@ -14,6 +14,9 @@ from nightcrew.client import Client
 DUE = 1000
 AHEAD = 8.0
 """Seconds until the instant at which they are due; they are registered meanwhile."""
+PACE = 100
+"""Fires a second that come evenly."""
+DONE = "SELECT count(*) FROM executions WHERE state = 'STATE_SUCCEEDED'"
 SETTLING = 2.0
 WATCHED = 10.0
 
@@ -57,8 +60,7 @@ async def fire(folder: Path, *, n: int) -> None:
             await asyncio.sleep(left)
             until = time.monotonic() + 20
             while time.monotonic() < until:
-                figures = await crew.runtime.get()
-                if not figures.running and not figures.queued:
+                if rows(folder, DONE) == [(DUE,)]:
                     break
                 await asyncio.sleep(0.05)
             memory = rss_of(server)
@@ -78,6 +80,42 @@ async def fire(folder: Path, *, n: int) -> None:
         max_ms=late[-1],
         ended_ms=ended - 1000 * due.timestamp(),
         rss_mib=memory,
+    )
+
+
+async def paced(folder: Path, *, n: int) -> None:
+    """Agents whose intervals are spread evenly, 100 fires a second: how late their bodies are entered."""
+    every = n / PACE
+    agents = (
+        (f"paced{i}", spec("stamp", {"interval": {"every": f"{every:g}s", "phase": f"{i / PACE:g}s"}}))
+        for i in range(n)
+    )
+    async with in_process(folder) as box:
+        await register(box, agents)
+        await planned(folder)
+    with in_its_own_process(folder) as (_, server, _took):
+        await asyncio.sleep(SETTLING)
+        begun = time.time()
+        await asyncio.sleep(WATCHED)
+        used = cpu_of(server)
+        memory = rss_of(server)
+        ended = time.time()
+    late = sorted(
+        1000 * (entered - due)
+        for due, entered in rows(
+            folder,
+            "SELECT nominal_time / 1e6, result ->> 'entered' FROM executions WHERE state = 'STATE_SUCCEEDED'",
+        )
+        if begun <= due <= ended - 1
+    )
+    expected = PACE * (ended - 1 - begun)
+    assert abs(len(late) - expected) < PACE / 4, f"{len(late)} have fired, expected {expected:.0f}"
+    report(
+        p50_ms=late[len(late) // 2],
+        p99_ms=late[len(late) * 99 // 100],
+        max_ms=late[-1],
+        rss_mib=memory,
+        cpu_s=used,
     )
 
 
