@@ -2,11 +2,12 @@
 
 import asyncio
 import inspect
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -71,15 +72,16 @@ class Box:
         prune: bool = False,
     ) -> None:
         self.clock = clock or ManualClock()
-        self._temporary = TemporaryDirectory(prefix="nightcrew-box-") if folder is None else None
-        where = Path(self._temporary.name) if self._temporary else folder
+        ids = ids or SystemIds()
+        # The store makes it as it opens, for this user alone: a box that is never entered leaves nothing.
+        self._temporary = Path(gettempdir()) / f"nightcrew-box-{ids.uuid7()}" if folder is None else None
         self.engine = Engine(
-            load_settings(data=where),
+            load_settings(data=folder or self._temporary),
             paths,
             prune=prune,
             also=[given(one) for one in agents],
             clock=self.clock,
-            ids=ids or SystemIds(),
+            ids=ids,
         )
         self._life: asyncio.Task[None] | None = None
 
@@ -95,8 +97,6 @@ class Box:
         waiting = asyncio.create_task(ready.wait())
         await asyncio.wait([self._life, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        if self._life.done():
-            await self._life
         await self.settle()
         return self
 
@@ -105,8 +105,7 @@ class Box:
     ) -> None:
         """Stops it; what runs is interrupted."""
         await self.stop()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._clean_up()
 
     async def stop(self) -> None:
         """Ends it as a crash would that loses nothing on disk: what runs is cancelled, nothing is written of it."""
@@ -120,7 +119,13 @@ class Box:
         # Closing takes real time. Only what does not end by itself needs the limits, which are on the clock.
         while not (await asyncio.wait([life], timeout=_CLOSING))[0]:
             await self.clock.leap_to_next()
+        if life.exception() is not None:
+            self._clean_up()
         await life
+
+    def _clean_up(self) -> None:
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     # ---- time ---------------------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ class SqliteStore:
         self._reads = SqliteReads(self._pool)
         self._incarnation = ""
         self._open = False
+        self._turning = False
 
     @property
     def incarnation(self) -> str:
@@ -64,8 +65,8 @@ class SqliteStore:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody waits for it: virtual time stands still meanwhile."""
-        return self._writer.busy or self._pool.busy
+        """Whether it opens or closes, or somebody waits for it: virtual time stands still meanwhile."""
+        return self._turning or self._writer.busy or self._pool.busy
 
     async def write(self, unit: Callable[[Transaction], T]) -> T:
         """Runs a unit of work and returns what it returned, after its commit (ports.store.Store)."""
@@ -77,6 +78,7 @@ class SqliteStore:
             raise StoreError("the store is open already", metadata={"cause": "open"})
         make_folder(self._folder)
         self._lock.take()
+        self._turning = True
         try:
             make_file(self._path)
             await migrate(self._path, shipped(), now=self._clock.now())
@@ -86,13 +88,18 @@ class SqliteStore:
         except BaseException:
             await self._shut()
             raise
+        finally:
+            self._turning = False
         self._open = True
 
     async def close(self) -> None:
         """Commits what is under way, refuses what comes after, closes the file; again, it does nothing."""
         if self._open:
-            self._open = False
-            await self._shut()
+            self._open, self._turning = False, True
+            try:
+                await self._shut()
+            finally:
+                self._turning = False
 
     async def _settle_history(self) -> str:
         note, identity = read_note(self._folder), self._ids.uuid7()
