@@ -232,6 +232,7 @@ class AgentStatus(_message.Message):
     LAST_EXECUTION_FIELD_NUMBER: _builtins.int
     RESTARTS_FIELD_NUMBER: _builtins.int
     CONSECUTIVE_FAILURES_FIELD_NUMBER: _builtins.int
+    OVERDUE_COUNT_FIELD_NUMBER: _builtins.int
     running_count: _builtins.int
     """How many executions hold a place: RUNNING, WAITING, RETRYING, or requeued after they had started."""
     queued_count: _builtins.int
@@ -240,6 +241,10 @@ class AgentStatus(_message.Message):
     """How often it was restarted since the runtime started."""
     consecutive_failures: _builtins.int
     """How many executions have failed in a row; a success or leaving ERROR sets it to 0."""
+    overdue_count: _builtins.int
+    """How many nominal times of its schedules have been due for over a minute and are not decided: above 0 a schedule
+    has silently stopped, or the runtime is far behind. 0 while it is not ACTIVE.
+    """
     @_builtins.property
     def next_fires(self) -> _containers.RepeatedCompositeFieldContainer[Global___NextFire]:
         """The next fire of each schedule trigger that has one, the nearest first. Empty while it is not ACTIVE."""
@@ -257,10 +262,11 @@ class AgentStatus(_message.Message):
         last_execution: Global___LastExecution | None = ...,
         restarts: _builtins.int = ...,
         consecutive_failures: _builtins.int = ...,
+        overdue_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_execution", b"last_execution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_failures", b"consecutive_failures", "last_execution", b"last_execution", "next_fires", b"next_fires", "queued_count", b"queued_count", "restarts", b"restarts", "running_count", b"running_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_failures", b"consecutive_failures", "last_execution", b"last_execution", "next_fires", b"next_fires", "overdue_count", b"overdue_count", "queued_count", b"queued_count", "restarts", b"restarts", "running_count", b"running_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

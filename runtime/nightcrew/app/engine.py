@@ -147,7 +147,7 @@ class Engine:
             logs=LogService(reads=reads),
             schedules=ScheduleService(reads=reads, clock=clock),
             skips=SkipService(commits=self.commits, clock=clock),
-            status=StatusService(reads=reads, restarts=self.directory.restarts),
+            status=StatusService(reads=reads, restarts=self.directory.restarts, clock=clock),
             watch=WatchService(store=self.store, bus=bus, feed=feed, clock=clock),
             runtime=RuntimeService(
                 store=self.store,

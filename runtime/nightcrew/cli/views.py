@@ -118,6 +118,7 @@ def agent_rows(agent: Agent) -> Mapping[str, Any]:
         "running": status.running_count,
         "queued": status.queued_count,
         "failures in a row": status.consecutive_failures or None,
+        "fires overdue": status.overdue_count or None,
         "restarts": status.restarts or None,
         "next fires": [
             f"{one.trigger_id}  {moment(one.time) if one.time else ''}" for one in status.next_fires

@@ -3,14 +3,20 @@
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import NotFound
 from nightcrew.domain.fire import ScheduleCursor
+from nightcrew.domain.schedule.catch_up import passed
 from nightcrew.domain.schedule.compile import compile_schedule
+from nightcrew.ports.clock import Clock
 from nightcrew.ports.reads import AgentFigures, LastExecution, Reads
 from nightcrew.services.cursors import schedules_of
+
+OVERDUE_AFTER: Final = timedelta(minutes=1)
+"""A time that is due and undecided for longer than this is overdue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +37,16 @@ class AgentStatus:
     last_execution: LastExecution | None = None
     restarts: int = 0
     consecutive_failures: int = 0
+    overdue_count: int = 0
 
 
 class StatusService:
     """Reads the statuses of agents."""
 
-    def __init__(self, *, reads: Reads, restarts: Callable[[str], int]) -> None:
+    def __init__(self, *, reads: Reads, restarts: Callable[[str], int], clock: Clock) -> None:
         self._reads = reads
         self._restarts = restarts
+        self._clock = clock
 
     async def of(self, agent_id: str) -> tuple[Agent, AgentStatus]:
         """An agent with its status.
@@ -84,7 +92,26 @@ class StatusService:
             last_execution=figures.last_execution,
             restarts=self._restarts(agent.id),
             consecutive_failures=agent.consecutive_failures,
+            overdue_count=_overdue(agent, cursors, self._clock.now() - OVERDUE_AFTER),
         )
+
+
+def _overdue(agent: Agent, cursors: Sequence[ScheduleCursor], before: datetime) -> int:
+    """How many times were due before a moment and are not decided, over all schedules."""
+    schedules = schedules_of(agent)
+    count = 0
+    for cursor in cursors:
+        schedule = schedules.get(cursor.trigger_id)
+        known = cursor.next_time is not None and cursor.next_time > before
+        if schedule is None or cursor.exhausted or known:
+            continue
+        since = max(cursor.cursor, agent.state_time)
+        compiled = compile_schedule(schedule)
+        gone = passed(compiled, since, before, agent_id=agent.id, trigger_id=cursor.trigger_id)
+        if gone is not None:
+            left = compiled.max_fires - cursor.fires if compiled.max_fires else gone.count
+            count += min(gone.count, left)
+    return count
 
 
 def _next_fires(

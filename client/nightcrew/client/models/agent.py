@@ -58,6 +58,7 @@ class AgentStatus:
     last_execution: LastExecution | None = None
     restarts: int = 0
     consecutive_failures: int = 0
+    overdue_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

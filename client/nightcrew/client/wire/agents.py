@@ -68,6 +68,7 @@ def status(wire: agent_pb2.AgentStatus) -> AgentStatus:
         else None,
         restarts=wire.restarts,
         consecutive_failures=wire.consecutive_failures,
+        overdue_count=wire.overdue_count,
     )
 
 

@@ -97,6 +97,7 @@ def fill_status(out: agent_pb2.AgentStatus, status: AgentStatus) -> None:
     out.queued_count = status.queued_count
     out.restarts = status.restarts
     out.consecutive_failures = status.consecutive_failures
+    out.overdue_count = status.overdue_count
     for fire in status.next_fires:
         following = out.next_fires.add(trigger_id=fire.trigger_id)
         fill_time(following.time, fire.time)
