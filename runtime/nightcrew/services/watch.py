@@ -64,6 +64,9 @@ class WatchService:
         if include_snapshot and (gap is not None or not resume_token):
             async for batch in self._snapshot(selection, cursor, resume_token):
                 yield batch
+        elif not resume_token:
+            # The token it begins with: a watcher that is torn off before the first event misses nothing.
+            yield Batch([Heartbeat()], self._token(cursor))
         members = Members(selection, self._reads)
         pulse = _Pulse(self._clock)
         while True:
