@@ -13,7 +13,7 @@ from nightcrew.client import Client
 
 MEMORY = 400 * 1024 * 1024
 NO_JSON = ("set", "object", "nan", "deep nan", "bytes")
-GOES_ON = timedelta(seconds=1.5)
+GOES_ON = timedelta(seconds=1.1)
 
 
 def ends(state, error="", *says, attempts=1):

@@ -6,4 +6,4 @@ from tests.harness.chaos import show
 
 async def test_a_thousand_agents_in_one_second(up, agents):
     crew = up(agents("burst")).start()
-    show(await burst(crew, idle=0, due=1000, ahead=4))
+    show(await burst(crew, idle=0, due=1000, ahead=3))

@@ -3,8 +3,8 @@
 import json
 import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 from tests.harness.fixtures import DATA
 from tests.harness.process import UP, run
 from tests.harness.waiting import eventually, everything
@@ -104,24 +104,28 @@ def test_an_occupied_port_is_named(up, agents):
     crew.stop()
 
 
-@pytest.mark.parametrize(
-    ("flags", "named"),
-    [
-        (["--grpc", "nowhere"], "--grpc"),
-        (["--grpc", "0.0.0.0:7447"], "loopback"),
-        (["--drain", "-1"], "--drain"),
-        (["--log-format", "xml"], "log-format"),
-        (["--log-level", "chatty"], "--log-level"),
-        (["--what"], "--what"),
-        (["no/such/file.py"], "no/such/file.py"),
-    ],
-)
-def test_wrong_use_is_named_and_exits_2(tmp_path, flags, named):
-    done = run([*UP, "--data", str(tmp_path / "data"), *flags])
-    assert done.returncode == 2, done.stderr
-    assert named in done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+WRONG = {
+    "--grpc nowhere": "--grpc",
+    "--grpc 0.0.0.0:7447": "loopback",
+    "--drain -1": "--drain",
+    "--log-format xml": "log-format",
+    "--log-level chatty": "--log-level",
+    "--what": "--what",
+    "no/such/file.py": "no/such/file.py",
+}
+
+
+def test_wrong_use_is_named_and_exits_2(tmp_path):
+    def start(flags):
+        return run([*UP, "--data", str(tmp_path / "data"), *flags.split()])
+
+    with ThreadPoolExecutor(2) as pool:
+        ended = dict(zip(WRONG, pool.map(start, WRONG), strict=True))
+    for flags, done in ended.items():
+        assert done.returncode == 2, (flags, done.stderr)
+        assert WRONG[flags] in done.stderr, flags
+        assert done.stdout == "", flags
+        assert "Traceback" not in done.stderr, flags
     assert not (tmp_path / "data").exists(), "a refused start leaves nothing behind"
 
 
