@@ -8,6 +8,7 @@ from nightcrew.crew.admission import admit
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import missed_fact
 from nightcrew.crew.intake import Admission, Work
+from nightcrew.crew.passing import record_passed, record_skipped
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
 from nightcrew.domain.fire import Fire, FireOutcome, ScheduleCursor, Skip
@@ -17,7 +18,6 @@ from nightcrew.domain.schedule.leaving_out import leave_out
 from nightcrew.domain.schedule.plan import Plan
 from nightcrew.domain.schedule.zone_data import offset_of
 from nightcrew.domain.spec.policy import OverlapPolicy
-from nightcrew.keepers.passing import record_passed, record_skipped
 from nightcrew.ports.store import Transaction
 
 

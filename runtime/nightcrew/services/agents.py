@@ -233,7 +233,7 @@ def add_agent(
         state=state,
     )
     tx.agents.insert(agent)
-    sync_cursors(tx, agent, None, now=now)
+    sync_cursors(tx, after, agent, None, now=now)
     after.append(tx, agent_fact(AGENT_CREATED, agent, now=now))
     after.schedules.append(agent_id)
     return agent
@@ -254,7 +254,7 @@ def change_agent(tx: Transaction, after: After, agent: Agent, manifest: Manifest
         return agent
     new = replace(new, revision=agent.revision + 1, update_time=now)
     save(tx, new, revision=agent.revision)
-    sync_cursors(tx, new, agent, now=now)
+    sync_cursors(tx, after, new, agent, now=now)
     after.append(tx, agent_fact(AGENT_UPDATED, new, now=now, before=agent))
     after.schedules.append(agent.id)
     if changed_spec:
