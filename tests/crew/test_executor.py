@@ -191,3 +191,21 @@ async def test_a_retry_that_waits_when_its_total_time_ends_is_timed_out(tmp_path
         assert (done.state, done.error.type) == (ExecutionState.TIMED_OUT, "total_timeout")
         assert done.end_time - done.create_time == timedelta(seconds=30)
         assert (await box.agent("fails")).consecutive_failures == 1
+
+
+async def test_an_attempt_uses_the_generation_that_its_agent_has_when_it_starts(tmp_path):
+    async def holds(ctx: Context):
+        await asyncio.sleep(0)
+        await box.clock.sleep(60)
+
+    async with Box(agent(holds), folder=tmp_path) as box:
+        await box.trigger("holds")
+        second = await box.trigger("holds")
+        await box.services.agents.update(
+            "holds", {"spec": {"input": {"x": 1}}}, paths=["spec.input"], etag="", request=BY_TEST
+        )
+        assert (await box.execution(second.id)).agent_generation == 1
+        await box.advance(61)
+        run = await box.execution(second.id)
+        assert (run.state, run.agent_generation) == (ExecutionState.RUNNING, 2)
+        await box.advance(61)

@@ -62,7 +62,11 @@ def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: 
     elif bound:
         room = 1
     held = agent.state is not AgentState.ACTIVE
-    executions = tx.executions.claim(agent.id, limit=room, people_only=held, now=now) if room > 0 else ()
+    if room <= 0:
+        return Claim(places=bound)
+    executions = tx.executions.claim(
+        agent.id, limit=room, people_only=held, now=now, generation=agent.generation
+    )
     if not executions:
         return Claim(places=bound)
     memory = tx.agents.memory(agent.id) if bound == 1 else None

@@ -81,13 +81,16 @@ class ExecutionTable(Protocol):
     def open(self, agent_id: str, *, trigger_id: str | None = None) -> list[Execution]:
         """Those that are not final, oldest first; of one trigger if it is given."""
 
-    def claim(self, agent_id: str, *, limit: int, people_only: bool, now: datetime) -> list[Execution]:
+    def claim(
+        self, agent_id: str, *, limit: int, people_only: bool, now: datetime, generation: int = 0
+    ) -> list[Execution]:
         """Moves up to `limit` QUEUED ones to RUNNING and returns them as they are then.
 
         Order: requeued runs, then priority (higher first), then creation. Each gets `lease + 1`,
         `started`, and its first `start_time`; a fresh one gets `attempt + 1` (so does one that was RETRYING;
         one that was interrupted keeps its attempt). `people_only` leaves out what never started, save kinds
-        in `BY_PEOPLE`. One that bears a cancel mark is never claimed.
+        in `BY_PEOPLE`. One that bears a cancel mark is never claimed. `generation`, if it is not 0, is the
+        agent's as the attempt starts, and becomes the execution's; a backfill's keeps the one it began with.
         """
 
     def finish(

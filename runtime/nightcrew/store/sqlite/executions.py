@@ -43,8 +43,8 @@ _NEXT_ASKED_FOR: Final = (
 # Two plain statements cost 16 µs, one UPDATE … RETURNING with the same choice inside it 22 µs.
 _CLAIM: Final = (
     "UPDATE executions SET state = 'STATE_RUNNING', lease = lease + 1, started = 1,"
-    " attempt = attempt + 1 - keep_attempt, keep_attempt = 0, asked_for = 0, start_time = coalesce(start_time, ?1)"
-    " WHERE seq = ?2"
+    " attempt = attempt + 1 - keep_attempt, keep_attempt = 0, asked_for = 0, start_time = coalesce(start_time, ?1),"
+    " agent_generation = ?3 WHERE seq = ?2"
 )
 _FINISH: Final = (
     "UPDATE executions SET state = ?, end_time = ?, result = ?, error_type = ?, error_message = ?,"
@@ -146,7 +146,9 @@ class Executions:
             return self._all(_OPEN_OF, (agent_id,))
         return self._all(_OPEN_OF_TRIGGER, (agent_id, trigger_id))
 
-    def claim(self, agent_id: str, *, limit: int, people_only: bool, now: datetime) -> list[Execution]:
+    def claim(
+        self, agent_id: str, *, limit: int, people_only: bool, now: datetime, generation: int = 0
+    ) -> list[Execution]:
         """Moves up to `limit` QUEUED ones to RUNNING and returns them as they are then, in their order."""
         if limit <= 0:
             return []
@@ -157,9 +159,10 @@ class Executions:
         else:
             rows = self._rows(_NEXT, (agent_id, limit))
         moment = to_micros(now)
-        for row in rows:
-            self._execute(_CLAIM, (moment, row[0]))
-        return [execution_of(_claimed(row, moment)) for row in rows]
+        claimed = [_claimed(row, moment, generation) for row in rows]
+        for row in claimed:
+            self._execute(_CLAIM, (moment, row[0], row[_GENERATION]))
+        return [execution_of(row) for row in claimed]
 
     def finish(
         self,
@@ -236,13 +239,23 @@ def _must_be_final(state: ExecutionState) -> None:
         raise ValueError(f"an execution can't end in {state}")
 
 
-_STATE, _ATTEMPT, _LEASE, _STARTED, _KEEP, _WAKE_TIME, _START = (
+_STATE, _ATTEMPT, _LEASE, _STARTED, _KEEP, _WAKE_TIME, _START, _GENERATION, _KIND = (
     COLUMNS.split(", ").index(name)
-    for name in ("state", "attempt", "lease", "started", "keep_attempt", "next_attempt_time", "start_time")
+    for name in (
+        "state",
+        "attempt",
+        "lease",
+        "started",
+        "keep_attempt",
+        "next_attempt_time",
+        "start_time",
+        "agent_generation",
+        "trigger_kind",
+    )
 )
 
 
-def _claimed(row: Row, moment: int) -> Row:
+def _claimed(row: Row, moment: int, generation: int) -> Row:
     """The row as `_CLAIM` leaves it."""
     after = list(row)
     after[_STATE] = "STATE_RUNNING"
@@ -251,6 +264,8 @@ def _claimed(row: Row, moment: int) -> Row:
     after[_STARTED] = 1
     if row[_START] is None:
         after[_START] = moment
+    if generation and row[_KIND] != "KIND_BACKFILL":
+        after[_GENERATION] = generation
     return tuple(after)
 
 
