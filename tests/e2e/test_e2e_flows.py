@@ -30,17 +30,22 @@ ANSWERS = {
 }
 
 
-async def test_the_flows(up):
+async def test_the_flows(up, agents):
     """One runtime for all of it: a worker needs seconds to load lfx."""
-    crew = up(*FLOWS).start()
+    crew = up(*FLOWS, agents("modules")).start()
     async with Client(crew.address, timeout=60) as client:
-        agents = {one.id: one for one in await everything(client.agents.list())}
-        assert {one: agents[one].state for one in agents} == dict.fromkeys(ANSWERS, "STATE_ACTIVE")
+        there = {one.id: one for one in await everything(client.agents.list())}
+        assert {one: there[one].state for one in there} == dict.fromkeys(
+            (*ANSWERS, "modules"), "STATE_ACTIVE"
+        )
         await every_flow_answers(client)
         await fifty_at_once_are_told_apart(client)
         await tokens_are_streamed(client)
         await a_cancel_is_quick(client)
-    assert "/lfx/" not in crew.maps(), "no library of lfx is in the runtime's own process"
+        loaded = (await client.agents.trigger("modules", wait=10)).result
+    assert loaded["pid"] == crew.pid
+    assert {"nightcrew", "grpc"} <= {*loaded["packages"]}
+    assert "lfx" not in loaded["packages"], "lfx is loaded in workers only"
     crew.stop()
 
 

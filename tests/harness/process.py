@@ -174,10 +174,6 @@ class RuntimeProcess:
         resident: int = psutil.Process(self.pid).memory_info().rss
         return resident
 
-    def maps(self) -> str:
-        """The files that the runtime's own process has mapped."""
-        return Path(f"/proc/{self.pid}/maps").read_text(encoding="utf-8")
-
     # ---- commands ----------------------------------------------------------------------------------------
 
     def grpcurl(
