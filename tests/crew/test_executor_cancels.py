@@ -348,8 +348,10 @@ async def test_a_drain_does_not_wait_for_ever_for_a_store_that_fails(tmp_path, f
             gate.set()
             await box.settle()
             box.engine.drain(5)
-            await box.advance(20)
-            await box.stop()
+            await box.advance(14)
+            assert not box.engine.ending
+            await box.advance(2)
+            assert box.engine.ending
     async with Box(work, folder=tmp_path) as box:
         assert (await box.ended(run.id)).state is ExecutionState.SUCCEEDED
 

@@ -167,6 +167,15 @@ async def test_a_change_of_something_else_leaves_the_schedule_alone(tmp_path):
         assert seconds_after(digest.times) == [60, 120, 180, 240]
 
 
+async def test_changes_between_a_time_and_the_end_of_its_jitter_lose_no_fire(tmp_path):
+    digest = fired(every(minutes=1, jitter=50))
+    async with Box(digest, folder=tmp_path) as box:
+        for number in range(120):
+            await box.advance(6)
+            await update(box, input={"n": number})
+        assert seconds_after(digest.times)[:10] == list(range(60, 601, 60))
+
+
 async def test_what_has_fired_counts_through_updates(tmp_path):
     digest = fired(every(minutes=1, max_fires=2))
 
@@ -254,6 +263,26 @@ async def test_a_store_that_fails_for_a_while_silences_nobody(tmp_path, failing)
             (14, "SKIPPED_OVERLAP"),
             (21, "SKIPPED_OVERLAP"),
             (28, "STARTED"),
+        ]
+        assert all(one.restarts == 0 for one in box.engine.components())
+
+
+async def test_a_store_that_can_not_be_read_for_a_while_silences_nobody(tmp_path):
+    fast, changed = fired(every(seconds=1), name="fast"), fired(every(seconds=100), name="changed")
+    async with Box(fast, changed, folder=tmp_path) as box:
+        await box.advance(3)
+        await box.engine.store._pool.close()
+        await update(box, "changed", triggers=[{"schedule": {"interval": {"every": "5s"}}}])
+        await box.advance(10)
+        await box.engine.store._pool.open()
+        await box.advance(7)
+        # Who needs no reading fires in time; who was changed is late, not missed.
+        assert seconds_after(fast.times) == list(range(1, 21))
+        assert await ledger(box, "changed") == [
+            (5, "STARTED"),
+            (10, "SKIPPED_OVERLAP"),
+            (15, "STARTED"),
+            (20, "STARTED"),
         ]
         assert all(one.restarts == 0 for one in box.engine.components())
 

@@ -80,7 +80,8 @@ async def test_a_run_that_ended_without_an_outcome_is_found_by_the_second_sweep(
         await box.settle()
         assert not box.engine.executor.owns(run.id, 1)
         await box.advance(30)
-        assert (await box.execution(run.id)).state is ExecutionState.RUNNING  # it may have been on its way
+        row = await box.execution(run.id)  # it may have been on its way
+        assert (row.state, row.lease) == (ExecutionState.RUNNING, 1)
         gate.set()
         await box.advance(30)
         row = await box.execution(run.id)

@@ -88,15 +88,19 @@ class Scheduler:
             version = self._bus.schedules.version
             self._notice_jump()
             self._touched |= self._bus.take_schedules()
+            wait = LONGEST
             try:
                 if self._set_back:
                     await self._go_back()
                     await self._load()
+                    self._set_back = False
                 await self._reload()
-                wait = LONGEST if self._paused else await self._fire_due()
             except Unavailable as error:
                 log.warning("changed schedules wait: the store failed", error=error.message)
                 wait = STORE_RETRY
+            # What can't be read yet keeps nobody from firing: each look decides from the tables anyway.
+            if not (self._paused or self._set_back):
+                wait = min(wait, await self._fire_due())
             await wait_for_poke(self._clock, self._bus.schedules, version, wait)
 
     def pause(self) -> None:
@@ -195,7 +199,6 @@ class Scheduler:
         log.info("schedules begin anew from a clock that was set back", schedules=count)
         self._heap.clear()
         self._wakes.clear()
-        self._set_back = False
 
     async def _adopt_zones(self) -> None:
         """Has next times computed again if the time zone data is not what they were computed with."""
