@@ -71,8 +71,8 @@ diagrams: .venv/.ready-runtime ## Draws docs/states from the tables of the state
 	@touch .venv/.ready-runtime $@
 
 .venv/.ready-all: pyproject.toml .venv/.ready-venv
-	@echo "nightcrew: installing the runtime, lfx and the development tools into .venv (some 150 packages, once)"
-	@$(PY) $(PIP) -e '.[dev,langflow]'
+	@echo "nightcrew: installing the runtime, lfx, the brokers' clients and the development tools into .venv (some 200 packages, once)"
+	@$(PY) $(PIP) -e '.[brokers,dev,langflow]'
 	@touch .venv/.ready-runtime .venv/.ready-langflow $@
 
 .venv-proto/.ready: proto/requirements.txt
