@@ -17,7 +17,7 @@ import uvloop
 from nightcrew.domain.event import EXECUTION_EVENTS, NewEvent, agent_source
 from nightcrew.domain.execution import Execution, ExecutionState, TriggerKind, TriggerRef
 from nightcrew.ports.store import Transaction
-from nightcrew.store.sqlite import writer
+from nightcrew.store.sqlite import lane
 from nightcrew.store.sqlite.store import SqliteStore
 from nightcrew.system.clock import SystemClock
 from nightcrew.system.ids import SystemIds
@@ -116,7 +116,7 @@ def main() -> None:
         "--busy", type=float, default=0.0, help="share of the loop's time that is burnt, 0 to 1"
     )
     parser.add_argument(
-        "--lend", type=float, default=writer.LEND_SECONDS, help="seconds the loop lends the writer; 0: never"
+        "--lend", type=float, default=lane.LEND_SECONDS, help="seconds the loop lends the writer; 0: never"
     )
     parser.add_argument("--switch", type=float, default=None, help="sys.setswitchinterval, in seconds")
     parser.add_argument("--asyncio", action="store_true", help="without uvloop")

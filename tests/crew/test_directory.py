@@ -11,6 +11,7 @@ from nightcrew.crew.directory import Directory
 from nightcrew.domain.agent import AgentState
 from nightcrew.domain.execution import ExecutionState
 from nightcrew.domain.lifecycle.agent import AgentEvent
+from nightcrew.keepers.waiting import PATIENCE
 from nightcrew.services.executions import Triggering
 from nightcrew.services.once import Request
 from nightcrew.testing.box import Box
@@ -262,7 +263,7 @@ async def test_actors_of_a_life_before_are_forgotten(tmp_path):
 
 async def test_work_that_is_told_while_nobody_is_there_waits_for_the_sweep(tmp_path):
     agents, runs = numbered(1)
-    async with Box(*agents, folder=tmp_path) as box:
+    async with Box(*agents, folder=tmp_path, patience=PATIENCE) as box:
         await backlog(box)
         assert runs == {}
         await box.advance(30)

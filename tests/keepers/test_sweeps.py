@@ -8,6 +8,7 @@ from nightcrew.agent import Retry, agent
 from nightcrew.domain.agent import AgentState
 from nightcrew.domain.execution import ExecutionState
 from nightcrew.domain.lifecycle.agent import AgentEvent
+from nightcrew.keepers.waiting import PATIENCE
 from nightcrew.ports.store import Remembered
 from nightcrew.services.executions import Triggering
 from nightcrew.services.once import Request
@@ -71,7 +72,7 @@ async def test_a_run_that_ended_without_an_outcome_is_found_by_the_second_sweep(
         await gate.wait()
         return "done"
 
-    async with Box(work, folder=tmp_path) as box:
+    async with Box(work, folder=tmp_path, patience=PATIENCE) as box:
         run = await box.trigger("work")
         # As a bug would have it: the task is gone, the row is RUNNING.
         for task in asyncio.all_tasks():
@@ -96,7 +97,7 @@ async def test_sweeps_leave_alone_what_runs(tmp_path):
         await box.clock.sleep(600)
         return "done"
 
-    async with Box(work, folder=tmp_path) as box:
+    async with Box(work, folder=tmp_path, patience=PATIENCE) as box:
         done = await box.run("work")
         assert (done.state, done.lease, done.interruptions) == (ExecutionState.SUCCEEDED, 1, 0)
 
@@ -106,7 +107,7 @@ async def test_a_sweep_that_fails_is_tried_again(tmp_path, failing):
     async def work():
         return "done"
 
-    async with Box(work, folder=tmp_path) as box:
+    async with Box(work, folder=tmp_path, patience=PATIENCE) as box:
         box.engine.commits.claiming = False
         run = await box.trigger("work")
         box.engine.commits.claiming = True
@@ -169,7 +170,7 @@ async def test_the_waker_goes_on_after_the_store_has_failed(tmp_path, failing):
 
 
 async def test_answers_by_request_id_are_forgotten_after_a_day(tmp_path):
-    async with Box(folder=tmp_path) as box:
+    async with Box(folder=tmp_path, patience=PATIENCE) as box:
         names = [str(uuid.uuid4()) for _ in range(3)]
 
         def remember(tx):

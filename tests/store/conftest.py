@@ -26,8 +26,12 @@ def sqlite(folder: Path) -> Store:
     return SqliteStore(folder, clock=ManualClock(START), ids=SystemIds())
 
 
-# Every store that is to be called one passes these tests; PostgreSQL will be a second entry.
-STORES: dict[str, Callable[[Path], Store]] = {"sqlite": sqlite}
+def on_loop(folder: Path) -> Store:
+    return SqliteStore(folder, clock=ManualClock(START), ids=SystemIds(), on_loop=True)
+
+
+# Every store that is to be called one passes these tests; PostgreSQL will be another entry.
+STORES: dict[str, Callable[[Path], Store]] = {"sqlite": sqlite, "on the loop": on_loop}
 
 
 @pytest.fixture(params=STORES)

@@ -28,6 +28,7 @@ from nightcrew.keepers.backfiller import Backfiller
 from nightcrew.keepers.pruner import Pruner
 from nightcrew.keepers.rescuer import Rescuer
 from nightcrew.keepers.scheduler import Scheduler
+from nightcrew.keepers.waiting import PATIENCE
 from nightcrew.keepers.waker import Waker
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.services.agents import AgentService
@@ -75,6 +76,8 @@ class Engine:
         also: Agents that are at hand without a path.
         clock: The clock that everything in it uses.
         ids: Where identities and randomness come from.
+        store: The store, if not the one that `settings` name.
+        patience: Seconds that a keeper sleeps at most without a cause to wake.
 
     Attributes:
         ending: Whether it was told to stop, or has drained.
@@ -89,16 +92,18 @@ class Engine:
         also: Sequence[Given] = (),
         clock: Clock,
         ids: Ids,
+        store: SqliteStore | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self.settings = settings
         self._prune = prune
         self._draining = False
         self.ending = False
         self.report = Report()
-        self.store = SqliteStore(settings.data, clock=clock, ids=ids)
+        self.store = store or SqliteStore(settings.data, clock=clock, ids=ids)
         self.registry = Registry()
         self.guard = Guard(self.registry)
-        bus = Bus()
+        self.bus = bus = Bus()
         self.commits = Commits(self.store, bus)
         self.logs = LogWriter(self.commits, clock)
         self.hosts = Hosts(settings, clock=clock)
@@ -128,12 +133,18 @@ class Engine:
         )
         reads = self.store.reads
         self.scheduler = Scheduler(
-            commits=self.commits, reads=reads, bus=bus, clock=clock, ids=ids, zones=tzdata_version()
+            commits=self.commits,
+            reads=reads,
+            bus=bus,
+            clock=clock,
+            ids=ids,
+            zones=tzdata_version(),
+            patience=patience,
         )
-        self._rescuer = Rescuer(commits=self.commits, owners=self.executor, clock=clock)
-        self._waker = Waker(commits=self.commits, bus=bus, clock=clock)
-        self._backfiller = Backfiller(commits=self.commits, bus=bus, clock=clock, ids=ids)
-        self._pruner = Pruner(commits=self.commits, clock=clock)
+        self._rescuer = Rescuer(commits=self.commits, owners=self.executor, clock=clock, patience=patience)
+        self._waker = Waker(commits=self.commits, bus=bus, clock=clock, patience=patience)
+        self._backfiller = Backfiller(commits=self.commits, bus=bus, clock=clock, ids=ids, patience=patience)
+        self._pruner = Pruner(commits=self.commits, clock=clock, patience=patience)
         feed = EventFeed(reads=reads, bus=bus)
         self.services = UseCases(
             agents=AgentService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),

@@ -12,12 +12,10 @@ from nightcrew.crew.commits import After, Commits
 from nightcrew.domain.backfill import BackfillEvent
 from nightcrew.domain.errors import NightcrewError, Unavailable
 from nightcrew.keepers.backfilling import take_turn
-from nightcrew.keepers.waiting import wait_for_poke
+from nightcrew.keepers.waiting import PATIENCE, wait_for_poke
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.store import Transaction
 
-LONGEST: Final = 30.0
-"""Seconds it sleeps at most: pokes are hints, the table is the truth."""
 STORE_RETRY: Final = 1.0
 
 log = structlog.get_logger(__name__)
@@ -26,11 +24,14 @@ log = structlog.get_logger(__name__)
 class Backfiller:
     """Gives running backfills their turns. Where one has got stands in its row; nothing of it is kept here."""
 
-    def __init__(self, *, commits: Commits, bus: Bus, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, *, commits: Commits, bus: Bus, clock: Clock, ids: Ids, patience: float = PATIENCE
+    ) -> None:
         self._commits = commits
         self._bus = bus
         self._clock = clock
         self._ids = ids
+        self._patience = patience
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Feeds until it is cancelled."""
@@ -43,7 +44,7 @@ class Backfiller:
                     lambda tx, _after: [one.id for one in tx.backfills.running()]
                 )
                 again = [await self._feed(one) for one in running]
-                wait = 0.0 if any(again) else LONGEST
+                wait = 0.0 if any(again) else self._patience
             except Unavailable as error:
                 log.warning("backfills wait: the store failed", error=error.message)
                 await self._clock.sleep(STORE_RETRY)

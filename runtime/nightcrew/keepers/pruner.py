@@ -19,15 +19,16 @@ log = structlog.get_logger(__name__)
 class Pruner:
     """Deletes in batches, so that no transaction is long."""
 
-    def __init__(self, *, commits: Commits, clock: Clock) -> None:
+    def __init__(self, *, commits: Commits, clock: Clock, patience: float = 0.0) -> None:
         self._commits = commits
         self._clock = clock
+        self._every = max(EVERY, patience)
 
     async def serve(self, ready: Callable[[], None]) -> None:
-        """Prunes every ten minutes until it is cancelled."""
+        """Prunes every ten minutes (or `patience` seconds, if that is longer) until it is cancelled."""
         ready()
         while True:
-            await self._clock.sleep(EVERY)
+            await self._clock.sleep(self._every)
             try:
                 await self.prune()
             except NightcrewError as error:

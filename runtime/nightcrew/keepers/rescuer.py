@@ -9,11 +9,10 @@ from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.rescue import finish_stops, hand_back
 from nightcrew.domain.errors import NightcrewError
 from nightcrew.domain.execution import ExecutionError
+from nightcrew.keepers.waiting import PATIENCE
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Transaction
 
-EVERY: Final = 30.0
-"""Seconds between sweeps (semantics.md, Supervision)."""
 BATCH: Final = 500
 
 log = structlog.get_logger(__name__)
@@ -27,12 +26,13 @@ class Owners(Protocol):
 
 
 class Rescuer:
-    """Sweeps at the start, then every 30 seconds."""
+    """Sweeps at the start, then every `patience` seconds."""
 
-    def __init__(self, *, commits: Commits, owners: Owners, clock: Clock) -> None:
+    def __init__(self, *, commits: Commits, owners: Owners, clock: Clock, patience: float = PATIENCE) -> None:
         self._commits = commits
         self._owners = owners
         self._clock = clock
+        self._patience = patience
         self._suspects: set[tuple[str, int]] = set()
 
     async def serve(self, ready: Callable[[], None]) -> None:
@@ -40,7 +40,7 @@ class Rescuer:
         await self.recover()
         ready()
         while True:
-            await self._clock.sleep(EVERY)
+            await self._clock.sleep(self._patience)
             try:
                 await self.sweep()
             except NightcrewError as error:

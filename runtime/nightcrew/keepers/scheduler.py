@@ -24,15 +24,13 @@ from nightcrew.domain.fire import ScheduleCursor
 from nightcrew.keepers.firing import look
 from nightcrew.keepers.foresight import AHEAD, CROWD, Foresight
 from nightcrew.keepers.setting_back import ZONES, carry_over, set_back
-from nightcrew.keepers.waiting import wait_for_poke
+from nightcrew.keepers.waiting import PATIENCE, wait_for_poke
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.reads import Reads
 from nightcrew.ports.store import Transaction
 
 BATCH: Final = 1000
 """How many schedules are looked at in one group of transactions."""
-LONGEST: Final = 30.0
-"""Seconds it sleeps at most: a wall clock that was set must be noticed (semantics.md, Schedules)."""
 STORE_RETRY: Final = 1.0
 MAX_REASON: Final = 500
 JUMP: Final = timedelta(seconds=5)
@@ -49,10 +47,18 @@ log = structlog.get_logger(__name__)
 
 
 class Scheduler:
-    """Fires schedules; wakes when the next is due, when an agent changes, and every 30 seconds."""
+    """Fires schedules; wakes when the next is due, when an agent changes, and every `patience` seconds."""
 
     def __init__(
-        self, *, commits: Commits, reads: Reads, bus: Bus, clock: Clock, ids: Ids, zones: str = ""
+        self,
+        *,
+        commits: Commits,
+        reads: Reads,
+        bus: Bus,
+        clock: Clock,
+        ids: Ids,
+        zones: str = "",
+        patience: float = PATIENCE,
     ) -> None:
         self._commits = commits
         self._reads = reads
@@ -60,6 +66,7 @@ class Scheduler:
         self._clock = clock
         self._ids = ids
         self._zones = zones
+        self._patience = patience
         self._set_back = False
         self._foresight = Foresight(reads)
         self._heap: list[tuple[int, int, Key]] = []
@@ -88,7 +95,7 @@ class Scheduler:
             version = self._bus.schedules.version
             self._notice_jump()
             self._touched |= self._bus.take_schedules()
-            wait = LONGEST
+            wait = self._patience
             try:
                 if self._set_back:
                     await self._go_back()
@@ -231,7 +238,7 @@ class Scheduler:
     async def _until_next(self) -> float:
         """Seconds until the next look; times of a crowd that is due soon are computed meanwhile."""
         if not self._heap:
-            return LONGEST
+            return self._patience
         left = self._left()
         if len(self._heap) < CROWD:
             return left
@@ -241,7 +248,7 @@ class Scheduler:
         return self._left()
 
     def _left(self) -> float:
-        return min((self._heap[0][0] - to_micros(self._clock.now())) / 1e6, LONGEST)
+        return min((self._heap[0][0] - to_micros(self._clock.now())) / 1e6, self._patience)
 
     def _take_due(self) -> list[Key]:
         now = to_micros(self._clock.now())

@@ -1,9 +1,14 @@
 """How keepers wait: until a moment, until a poke, and never longer than a bound."""
 
 import asyncio
+from typing import Final
 
 from nightcrew.crew.bus import Signal
 from nightcrew.ports.clock import Clock
+
+PATIENCE: Final = 30.0
+"""Seconds that a keeper sleeps at most (semantics.md): pokes are hints, the table is the truth, and a wall clock
+that was set must be noticed."""
 
 
 async def wait_for_poke(clock: Clock, signal: Signal, version: int, seconds: float) -> None:

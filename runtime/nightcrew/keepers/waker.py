@@ -14,13 +14,11 @@ from nightcrew.crew.faults import count_outcome
 from nightcrew.domain.errors import NightcrewError
 from nightcrew.domain.execution import ExecutionError, ExecutionState
 from nightcrew.domain.verdict import TOTAL_TIMEOUT
-from nightcrew.keepers.waiting import wait_for_poke
+from nightcrew.keepers.waiting import PATIENCE, wait_for_poke
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Transaction
 
 BATCH: Final = 500
-LONGEST: Final = 30.0
-"""Seconds it sleeps at most: a wall clock that was set must be noticed."""
 STORE_RETRY: Final = 1.0
 
 log = structlog.get_logger(__name__)
@@ -29,10 +27,11 @@ log = structlog.get_logger(__name__)
 class Waker:
     """One timer over the store's index of wake-up times: no memory for each waiting execution."""
 
-    def __init__(self, *, commits: Commits, bus: Bus, clock: Clock) -> None:
+    def __init__(self, *, commits: Commits, bus: Bus, clock: Clock, patience: float = PATIENCE) -> None:
         self._commits = commits
         self._bus = bus
         self._clock = clock
+        self._patience = patience
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Wakes what is due until it is cancelled."""
@@ -71,5 +70,5 @@ class Waker:
         if count >= BATCH:
             return 0.0
         if following is None:
-            return LONGEST
-        return min(max((following - self._clock.now()).total_seconds(), 0.0), LONGEST)
+            return self._patience
+        return min(max((following - self._clock.now()).total_seconds(), 0.0), self._patience)

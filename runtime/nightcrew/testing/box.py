@@ -20,6 +20,7 @@ from nightcrew.domain.execution import Execution
 from nightcrew.domain.fire import Fire
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import MAX_PAGE_SIZE, ListQuery, Page
+from nightcrew.keepers.waiting import PATIENCE
 from nightcrew.ports.clock import Ids
 from nightcrew.ports.host import ProgramSource
 from nightcrew.programs.discovery import Found
@@ -30,6 +31,7 @@ from nightcrew.services.executions import Triggering
 from nightcrew.services.given import Given
 from nightcrew.services.once import Request
 from nightcrew.services.use_cases import UseCases
+from nightcrew.store.sqlite.store import SqliteStore
 from nightcrew.system.ids import SystemIds
 from nightcrew.testing.clock import ManualClock
 
@@ -60,6 +62,8 @@ class Box:
         ids: Where ids and the randomness of back-off come from.
         paths: Files with agents, as `nightcrew up` takes them.
         prune: As `nightcrew up --prune`.
+        patience: Seconds of virtual time that keepers sleep at most. A runtime's look every 30 s for what nobody
+            told them of; in a box that would take most of the time. What they are told of wakes them as ever.
     """
 
     def __init__(
@@ -70,19 +74,24 @@ class Box:
         ids: Ids | None = None,
         paths: Sequence[Path] = (),
         prune: bool = False,
+        patience: float = 3600.0,
     ) -> None:
         self.clock = clock or ManualClock()
         ids = ids or SystemIds()
         # The store makes it as it opens, for this user alone: a box that is never entered leaves nothing.
         self._temporary = Path(gettempdir()) / f"nightcrew-box-{ids.uuid7()}" if folder is None else None
+        settings = load_settings(data=folder or self._temporary)
         self.engine = Engine(
-            load_settings(data=folder or self._temporary),
+            settings,
             paths,
             prune=prune,
             also=[given(one) for one in agents],
             clock=self.clock,
             ids=ids,
+            store=SqliteStore(settings.data, clock=self.clock, ids=ids, on_loop=True),
+            patience=patience,
         )
+        self._deaf: Callable[[], None] = lambda: None
         self._life: asyncio.Task[None] | None = None
 
     @property
@@ -92,6 +101,7 @@ class Box:
 
     async def __aenter__(self) -> Self:
         """Starts the runtime; raises what kept it from starting."""
+        self._deaf = self.clock.on_shift(self._shifted)
         ready = asyncio.Event()
         self._life = asyncio.create_task(self.engine.run(ready.set), name="box")
         waiting = asyncio.create_task(ready.wait())
@@ -112,10 +122,19 @@ class Box:
         self.engine.stop()
         await self._closed()
 
+    def _shifted(self) -> None:
+        """The wall clock was set: a runtime notices it within its patience, and so does a box whose own is longer."""
+        self.clock.call_later(PATIENCE, self._notice)
+
+    def _notice(self) -> None:
+        self.engine.bus.schedules.poke()
+        self.engine.bus.timers.poke()
+
     async def _closed(self) -> None:
         life, self._life = self._life, None
         if life is None:
             return
+        self._deaf()
         # Closing takes real time. Only what does not end by itself needs the limits, which are on the clock.
         while not (await asyncio.wait([life], timeout=_CLOSING))[0]:
             await self.clock.leap_to_next()
@@ -147,8 +166,7 @@ class Box:
         whole = timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days).total_seconds()
         end = self.clock.monotonic() + whole
         await self.settle()
-        while not self.engine.ending and (due := self.clock.next_deadline) is not None and due <= end:
-            await self.clock.leap_to_next()
+        while not self.engine.ending and self.clock.leap(until=end):
             await self.settle()
         await self.clock.advance(max(0.0, end - self.clock.monotonic()))
         await self.settle()
@@ -162,10 +180,8 @@ class Box:
         end = self.clock.monotonic() + limit
         await self.settle()
         while not await _truth(condition()):
-            due = self.clock.next_deadline
-            if due is None or due > end:
+            if not self.clock.leap(until=end):
                 raise TimeoutError(f"the condition is not true after {limit} s of virtual time")
-            await self.clock.leap_to_next()
             await self.settle()
 
     # ---- agents and their work -----------------------------------------------------------------------------

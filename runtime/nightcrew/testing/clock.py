@@ -58,6 +58,7 @@ class ManualClock:
         self._timers: list[tuple[float, int, ManualTimer]] = []
         self._order = itertools.count()
         self._settlers = 0
+        self._shift_listeners: list[Callable[[], None]] = []
 
     def now(self) -> datetime:
         """The wall clock, in UTC."""
@@ -103,6 +104,13 @@ class ManualClock:
     def shift_wall(self, seconds: float) -> None:
         """Sets the wall clock forward (or back) and leaves monotonic time alone, as a corrected clock does."""
         self._wall += timedelta(seconds=seconds)
+        for listener in self._shift_listeners:
+            listener()
+
+    def on_shift(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Has a listener called after each `shift_wall`; returns what ends that."""
+        self._shift_listeners.append(listener)
+        return lambda: self._shift_listeners.remove(listener)
 
     async def advance(self, seconds: float) -> None:
         """Lets so many seconds pass; every timer due in them fires at its own time, in order.
@@ -114,18 +122,33 @@ class ManualClock:
             raise ValueError(f"seconds must not be negative (a clock never runs backwards): {seconds}")
         end = self._monotonic + seconds
         await self.settle()
-        while (due := self.next_deadline) is not None and due <= end:
-            await self._leap(due)
+        while self.leap(until=end):
+            await self.settle()
         self._monotonic = max(self._monotonic, end)
         await self.settle()
 
     async def leap_to_next(self) -> bool:
         """Goes to the next deadline and fires what is due then; False (and no time passes) if none waits."""
         await self.settle()
+        leapt = self.leap()
+        await self.settle()
+        return leapt
+
+    def leap(self, *, until: float | None = None) -> bool:
+        """Goes to the next deadline and fires what is due then, without a turn of the loop: `settle` comes next.
+
+        Args:
+            until: Not if it is after this moment of `monotonic`.
+
+        Returns:
+            Whether there was one; if not, no time passes.
+        """
         due = self.next_deadline
-        if due is None:
+        if due is None or (until is not None and due > until):
             return False
-        await self._leap(due)
+        self._monotonic = max(self._monotonic, due)
+        while (following := self.next_deadline) is not None and following <= due:
+            heapq.heappop(self._timers)[2]._fire()  # noqa: SLF001 - the timer is this clock's own part
         return True
 
     async def run_until_idle(self, *, limit: float = 86_400.0) -> float:
@@ -136,10 +159,10 @@ class ManualClock:
         """
         start = self._monotonic
         await self.settle()
-        while (due := self.next_deadline) is not None:
-            if due - start > limit:
-                raise TimeoutError(f"{self.pending} timers still wait after {limit} s of the manual clock")
-            await self._leap(due)
+        while self.leap(until=start + limit):
+            await self.settle()
+        if self.pending:
+            raise TimeoutError(f"{self.pending} timers still wait after {limit} s of the manual clock")
         return self._monotonic - start
 
     async def settle(self) -> None:
@@ -162,9 +185,3 @@ class ManualClock:
         finally:
             self._settlers -= 1
         raise RuntimeError(f"the event loop is still busy after {_ROUNDS_AT_MOST} turns: something spins")
-
-    async def _leap(self, deadline: float) -> None:
-        self._monotonic = max(self._monotonic, deadline)
-        while (due := self.next_deadline) is not None and due <= deadline:
-            heapq.heappop(self._timers)[2]._fire()  # noqa: SLF001 - the timer is this clock's own part
-        await self.settle()

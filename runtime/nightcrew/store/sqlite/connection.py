@@ -1,8 +1,9 @@
 """Opens SQLite connections: the writer's own, the readers', and the settings that both must have."""
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 import aiosqlite
 
@@ -13,8 +14,6 @@ BUSY_SECONDS: Final = 2.0
 
 _STATEMENTS: Final = 512
 _WRITER: Final = (
-    # Acknowledged means synced: FULL syncs the log at every commit.
-    "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA foreign_keys = OFF",
@@ -39,8 +38,12 @@ def address(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, *, synced: bool = True) -> sqlite3.Connection:
     """The writer's connection, transactions left to the caller; sqlite3.Error if it can't be opened.
+
+    Args:
+        path: The file.
+        synced: Acknowledged means synced: the log is, at every commit. A test in a box need not wait for that.
 
     Raises:
         StoreError: The file's folder can't hold a write-ahead log.
@@ -54,6 +57,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     )
     try:
         _keep_a_log(connection, path)
+        connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'OFF'}")
         for pragma in _WRITER:
             connection.execute(pragma)
     except BaseException:
@@ -72,8 +76,47 @@ def _keep_a_log(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-async def open_reader(path: Path) -> aiosqlite.Connection:
-    """A connection that can only read; sqlite3.Error if it can't be opened."""
+class Reader(Protocol):
+    """A connection that can only read."""
+
+    async def execute_fetchall(self, sql: str, parameters: Iterable[Any] = ..., /) -> Iterable[Any]:
+        """All rows of one SELECT; sqlite3.Error if SQLite refuses it, ValueError if it is closed."""
+
+    async def close(self) -> None:
+        """Closes it after what it is doing."""
+
+
+class LoopReader:
+    """A Reader on the event loop itself: a SELECT is done before anything else happens."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def execute_fetchall(self, sql: str, parameters: Iterable[Any] = (), /) -> Iterable[Any]:
+        """All rows of one SELECT (Reader)."""
+        return self._connection.execute(sql, tuple(parameters)).fetchall()
+
+    async def close(self) -> None:
+        """Closes it."""
+        self._connection.close()
+
+
+async def open_loop_reader(path: Path) -> Reader:
+    """A Reader on the event loop; sqlite3.Error if it can't be opened."""
+    connection = sqlite3.connect(
+        address(path, "ro"),
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        cached_statements=_STATEMENTS,
+        uri=True,
+    )
+    for pragma in _READER:
+        connection.execute(pragma)
+    return LoopReader(connection)
+
+
+async def open_reader(path: Path) -> Reader:
+    """A Reader with a thread of its own; sqlite3.Error if it can't be opened."""
     opening = aiosqlite.connect(
         address(path, "ro"),
         timeout=BUSY_SECONDS,

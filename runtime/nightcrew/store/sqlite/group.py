@@ -46,10 +46,17 @@ class GroupCommit:
     changed a row (nearly all that fail do) has nothing to undo. If one fails later, the batch is rolled back and
     run again with a savepoint a unit; if one ends the whole transaction, as a full disk does, each unit gets a
     transaction of its own. Nobody is answered before the last COMMIT.
+
+    Args:
+        path: The file.
+        bounded: Whether a batch is cut when it has taken long.
+        synced: Whether a commit waits until the disk has it; without, it outlives the process, not the machine.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, bounded: bool = True, synced: bool = True) -> None:
         self._path = path
+        self._bounded = bounded
+        self._synced = synced
         self._connection: sqlite3.Connection | None = None
         self._transaction: SqliteTransaction | None = None
         self._version = 0
@@ -64,7 +71,7 @@ class GroupCommit:
         """
         if self._connection is None or self._transaction is None:
             try:
-                connection = open_writer(self._path)
+                connection = open_writer(self._path, synced=self._synced)
             except sqlite3.Error as error:
                 raise translated(error, self._path) from error
             self._connection, self._transaction = connection, SqliteTransaction(connection)
@@ -109,7 +116,7 @@ class GroupCommit:
             self._run(job, transaction)
             if not connection.in_transaction or (job.error and connection.total_changes != changes):
                 raise _Spoilt(taken)
-            if perf_counter() > until:
+            if self._bounded and perf_counter() > until:
                 break
         units_done()
         self._commit(connection, jobs[:taken])

@@ -2,14 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import aiosqlite
-
 from nightcrew.domain.errors import StoreError
-from nightcrew.store.sqlite.connection import open_reader
+from nightcrew.store.sqlite.connection import Reader, open_reader
 from nightcrew.store.sqlite.faults import translated
 
 READERS: Final = 3
@@ -18,11 +16,14 @@ READERS: Final = 3
 class ReaderPool:
     """Runs one SELECT at a time on each connection; the one used last is used next, for its warm cache."""
 
-    def __init__(self, path: Path, *, size: int = READERS) -> None:
+    def __init__(
+        self, path: Path, *, size: int = READERS, connect: Callable[[Path], Awaitable[Reader]] = open_reader
+    ) -> None:
         self._path = path
+        self._connect = connect
         self._size = size
-        self._all: list[aiosqlite.Connection] = []
-        self._free: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+        self._all: list[Reader] = []
+        self._free: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
 
     @property
     def busy(self) -> bool:
@@ -38,7 +39,7 @@ class ReaderPool:
         self._free = asyncio.LifoQueue()
         try:
             for _ in range(self._size):
-                connection = await open_reader(self._path)
+                connection = await self._connect(self._path)
                 self._all.append(connection)
                 self._free.put_nowait(connection)
         except sqlite3.Error as error:

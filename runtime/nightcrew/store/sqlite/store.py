@@ -8,14 +8,17 @@ from typing import TypeVar, cast
 from nightcrew.domain.errors import StoreError
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.store import Transaction
+from nightcrew.store.sqlite.connection import open_loop_reader
 from nightcrew.store.sqlite.folder import FILE_NAME, make_file, make_folder
+from nightcrew.store.sqlite.group import GroupCommit
 from nightcrew.store.sqlite.history import History, read_note, settle, write_note
+from nightcrew.store.sqlite.lane import LEND_SECONDS, Lane, LoopLane, ThreadLane
 from nightcrew.store.sqlite.lock import FolderLock
 from nightcrew.store.sqlite.migrate import migrate, shipped
 from nightcrew.store.sqlite.pool import ReaderPool
 from nightcrew.store.sqlite.reads import SqliteReads
 from nightcrew.store.sqlite.transaction import SqliteTransaction
-from nightcrew.store.sqlite.writer import LEND_SECONDS, Writer
+from nightcrew.store.sqlite.writer import Writer
 
 T = TypeVar("T")
 
@@ -27,17 +30,33 @@ class SqliteStore:
         folder: The data folder; made if it is missing.
         clock: Dates the migrations.
         ids: Gives a new or restored file its incarnation.
-        lend_seconds: How long the event loop may be held while a batch of units runs (writer.Writer tells why).
+        lend_seconds: How long the event loop may be held while a batch of units runs (lane.ThreadLane tells why).
+        on_loop: Run units and reads on the event loop itself and sync nothing: for tests, where an order that
+            is always the same and no hops between threads are worth more than a loop that is never held up.
     """
 
-    def __init__(self, folder: Path, *, clock: Clock, ids: Ids, lend_seconds: float = LEND_SECONDS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock,
+        ids: Ids,
+        lend_seconds: float = LEND_SECONDS,
+        on_loop: bool = False,
+    ) -> None:
         self._folder = folder
         self._path = folder / FILE_NAME
         self._clock = clock
         self._ids = ids
         self._lock = FolderLock(folder)
-        self._writer = Writer(self._path, lend_seconds=lend_seconds)
-        self._pool = ReaderPool(self._path)
+        if on_loop:
+            # Unbounded: how far a batch gets must not hang on how fast the machine is.
+            lane: Lane = LoopLane(GroupCommit(self._path, bounded=False, synced=False))
+            self._pool = ReaderPool(self._path, size=1, connect=open_loop_reader)
+        else:
+            lane = ThreadLane(GroupCommit(self._path), lend_seconds=lend_seconds)
+            self._pool = ReaderPool(self._path)
+        self._writer = Writer(lane)
         self._reads = SqliteReads(self._pool)
         self._incarnation = ""
         self._open = False
