@@ -73,9 +73,9 @@ class Desk:
     async def read(self, what):
         return await self.store.write(what)
 
-    async def agent(self, agent_id="a", *, state=AgentState.ACTIVE, triggers=(), **execution):
+    async def agent(self, agent_id="a", *, state=AgentState.ACTIVE, triggers=(), program=PYTHON, **execution):
         manifest = Manifest.parse(
-            {"spec": {"program": PYTHON, "execution": execution, "triggers": list(triggers)}}
+            {"spec": {"program": program, "execution": execution, "triggers": list(triggers)}}
         )
         await self.do(add_agent, manifest, agent_id=agent_id)
         for event in {

@@ -301,7 +301,8 @@ async def test_five_crashes_in_a_row_are_a_crash_loop(tmp_path):
             row = await box.execution(run.id)
             assert (row.unclean, row.state) == (number, ExecutionState.RUNNING)
             live = box.engine.executor._runs[run.id]
-            job = live.job(box.engine.registry.find(live.claimed.agent.spec.program), "ISOLATION_INLINE")
+            program = live.claimed.agent.spec.program
+            job = live.job(box.engine.registry.find(program), "ISOLATION_INLINE", program)
             assert job.own_worker is (number >= 3)
             # Where it is to have a worker of its own it is not on this loop any more.
     async with Box(poison, folder=tmp_path) as box:

@@ -1,6 +1,7 @@
 """The executor over a host of the test's own: outcomes that can't be written, a host that raises, asks that come early."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ from nightcrew.ports.host import (
     ProgramSource,
     Succeeded,
 )
+from nightcrew.system.secrets import SystemSecrets
 
 SOURCE = ProgramSource(kind="python", name="jobs:run", path="/jobs.py", is_async=True)
 
@@ -57,12 +59,14 @@ class Works:
         self.registry.put([SOURCE])
         self.logs = LogWriter(desk.commits, desk.clock)
         self.placement = inline
+        self.environ = {}
         self.executor = Executor(
             commits=desk.commits,
             registry=self.registry,
             host=self.host,
             placement=self.place,
             logs=self.logs,
+            secrets=SystemSecrets(Path("/nowhere"), environ=self.environ),
             clock=desk.clock,
             ids=desk.ids,
         )
@@ -311,3 +315,33 @@ async def test_when_it_ends_every_run_is_cancelled_and_none_is_written(desk):
     assert works.executor.running == 0
     assert {state for _, state in await desk.states()} == {"RUNNING"}
     assert len(works.ended) == 2
+
+
+FLOW = ProgramSource(kind="langflow", name="chat", path="/chat.json", is_async=True)
+
+
+async def a_flow_with_a_secret(works, desk):
+    works.registry.put([FLOW])
+    variables = {"TOKEN": "Bearer ${secret:TOKEN}", "PLAIN": "plain"}
+    await desk.agent(program={"langflow": {"flow": "chat", "variables": variables}})
+    await works.start("one")
+    await works.settle()
+    return variables
+
+
+async def test_a_run_is_handed_its_secrets_and_its_agent_keeps_their_names(works, desk):
+    works.environ |= {"NIGHTCREW_SECRET_TOKEN": "hush"}
+    variables = await a_flow_with_a_secret(works, desk)
+    job, _ = works.host.jobs["one"]
+    assert job.program.langflow.variables == {"TOKEN": "Bearer hush", "PLAIN": "plain"}
+    assert (await desk.get()).spec.program.langflow.variables == variables
+    assert "hush" not in "".join(one.data for one in await desk.events())
+
+
+async def test_a_secret_that_is_missing_fails_the_run_and_names_it(works, desk):
+    await a_flow_with_a_secret(works, desk)
+    row = await desk.execution("one")
+    assert row.state is ExecutionState.FAILED
+    assert row.error.type == "secret_unavailable"
+    assert "NIGHTCREW_SECRET_TOKEN" in row.error.message
+    assert works.host.jobs == {}

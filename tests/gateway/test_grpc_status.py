@@ -20,7 +20,9 @@ from nightcrew.domain.errors import (
     NotFound,
     PermissionDenied,
     ResourceExhausted,
+    SecretUnavailable,
     StoreError,
+    Unauthenticated,
     Unavailable,
     Unimplemented,
 )
@@ -44,9 +46,11 @@ WIRE = [
     (ResourceExhausted("no"), "RESOURCE_EXHAUSTED", 429),
     (Unavailable("no"), "UNAVAILABLE", 503),
     (StoreError("no"), "UNAVAILABLE", 503),
+    (SecretUnavailable("no"), "UNAVAILABLE", 503),
     (CommitUnknown("no"), "UNAVAILABLE", 503),
     (Unimplemented("no"), "UNIMPLEMENTED", 501),
     (PermissionDenied("no"), "PERMISSION_DENIED", 403),
+    (Unauthenticated("no"), "UNAUTHENTICATED", 401),
     (NightcrewError("no"), "INTERNAL", 500),
 ]
 

@@ -104,3 +104,11 @@ def test_a_closed_guard_takes_no_work_and_says_why(guard):
     assert guard.closed
     with pytest.raises(Unavailable, match="drains"):
         guard.check_open()
+
+
+def test_a_secret_is_named_rightly_or_the_field_is(guard):
+    good = manifest("langflow slow_sleep", of_program={"variables": {"A": "${secret:A_b-1}", "B": "$HOME"}})
+    guard.check_manifest(good)
+    bad = manifest("langflow slow_sleep", of_program={"variables": {"A": "ok", "B": "${secret:../x}"}})
+    _, fields = refusal(guard.check_manifest, bad)
+    assert list(fields) == ["agent.spec.program.langflow.variables.B"]

@@ -47,6 +47,7 @@ from nightcrew.services.status import StatusService
 from nightcrew.services.use_cases import UseCases
 from nightcrew.services.watch import WatchService
 from nightcrew.store.sqlite.store import SqliteStore
+from nightcrew.system.secrets import SystemSecrets
 from nightcrew.system.zones import tzdata_version
 
 START_LIMIT: Final = 120.0
@@ -100,6 +101,7 @@ class Engine:
         self._draining = False
         self.ending = False
         self.report = Report()
+        self.secrets = SystemSecrets(settings.data, key=settings.secret_key.get_secret_value())
         self.store = store or SqliteStore(settings.data, clock=clock, ids=ids)
         self.registry = Registry()
         self.guard = Guard(self.registry)
@@ -113,6 +115,7 @@ class Engine:
             host=self.hosts.router,
             placement=resolve_isolation,
             logs=self.logs,
+            secrets=self.secrets,
             clock=clock,
             ids=ids,
         )

@@ -4,7 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -13,6 +13,7 @@ from pydantic_settings import (
 )
 
 from nightcrew.domain.errors import FieldViolation, InvalidArgument
+from nightcrew.domain.secrets import key_of
 
 FILE: Final = "nightcrew.toml"
 
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
         drain: Seconds that running work gets at SIGTERM.
         workers: POOL workers for Python programs, and as many for flows; 0 is one a core.
         worker_memory: Bytes of memory a worker may hold before it is ended.
+        secret_key: What secrets are sealed with, 32 bytes in base64; empty is a key file in the data folder.
     """
 
     model_config = SettingsConfigDict(env_prefix="NIGHTCREW_", toml_file=FILE, extra="forbid", frozen=True)
@@ -46,6 +48,7 @@ class Settings(BaseSettings):
     drain: float = Field(default=10.0, ge=0, le=86400)
     workers: int = Field(default=0, ge=0, le=256)
     worker_memory: int = Field(default=2 * 1024**3, ge=64 * 1024**2)
+    secret_key: SecretStr = SecretStr("")
 
     @field_validator("grpc")
     @classmethod
@@ -57,6 +60,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{host!r} is not a loopback address; Nightcrew has no login yet, so it listens on loopback only"
             )
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _a_key(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            key_of(value.get_secret_value())
         return value
 
     @classmethod

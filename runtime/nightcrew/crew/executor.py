@@ -16,10 +16,11 @@ from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
 from nightcrew.crew.run import Run
 from nightcrew.crew.settle import Settled, settle
-from nightcrew.domain.errors import InvalidArgument, Unavailable
+from nightcrew.domain.errors import InvalidArgument, SecretUnavailable, Unavailable
 from nightcrew.domain.execution import ExecutionError
 from nightcrew.domain.lifecycle.execution import ExecutionEvent
 from nightcrew.domain.policies import retry_policy
+from nightcrew.domain.secrets import resolved_program
 from nightcrew.domain.spec.program import Isolation
 from nightcrew.domain.verdict import Asked, End, Verdict, decide
 from nightcrew.ports.clock import Clock, Ids
@@ -34,6 +35,7 @@ from nightcrew.ports.host import (
     ProgramSource,
     Succeeded,
 )
+from nightcrew.ports.secrets import Secrets
 from nightcrew.ports.store import Transaction
 
 SETTLE_RETRY: Final = 1.0
@@ -71,6 +73,7 @@ class Executor:
         host: Host,
         placement: Placement,
         logs: LogWriter,
+        secrets: Secrets,
         clock: Clock,
         ids: Ids,
     ) -> None:
@@ -79,6 +82,7 @@ class Executor:
         self._host = host
         self._placement = placement
         self._logs = logs
+        self._secrets = secrets
         self._clock = clock
         self._ids = ids
         self._runs: dict[str, Run] = {}
@@ -204,10 +208,14 @@ class Executor:
             isolation = self._placement(spec.isolation, source)
         except InvalidArgument as error:
             return NotLoaded(ExecutionError(type="program_load", message=error.message, retryable=False))
+        try:
+            program = resolved_program(spec.program, self._secrets.named)
+        except SecretUnavailable as error:
+            return Failed(ExecutionError(type="secret_unavailable", message=error.message))
         if run.asked is not Asked.NOTHING:
             return Cancelled()  # it was asked to end before it began: its host did not know it yet
         run.arm(self._clock.now())
-        return await self._host.run(run.job(source, isolation), run.log)
+        return await self._host.run(run.job(source, isolation, program), run.log)
 
     def _judged(self, run: Run, outcome: Outcome) -> Verdict:
         end, error = _end(outcome)

@@ -8,7 +8,7 @@ from nightcrew.crew.log_writer import RunLog
 from nightcrew.domain.execution import Execution
 from nightcrew.domain.lifecycle.execution import CRASH_LOOP_OWN_WORKER
 from nightcrew.domain.policies import cancel_grace, max_concurrency
-from nightcrew.domain.spec.program import Isolation
+from nightcrew.domain.spec.program import Isolation, Program
 from nightcrew.domain.values import decode
 from nightcrew.domain.verdict import Asked
 from nightcrew.ports.clock import Clock, TimerHandle
@@ -63,8 +63,8 @@ class Run:
             timer.cancel()
         self._timers.clear()
 
-    def job(self, source: ProgramSource, isolation: Isolation) -> Job:
-        """What the host needs to run it."""
+    def job(self, source: ProgramSource, isolation: Isolation, program: Program) -> Job:
+        """What the host needs to run it; the program is the agent's with its secrets in place."""
         execution, agent = self.execution, self.claimed.agent
         single = max_concurrency(agent.spec) == 1
         return Job(
@@ -72,7 +72,7 @@ class Run:
             lease=execution.lease,
             agent_id=agent.id,
             attempt=execution.attempt,
-            program=agent.spec.program,
+            program=program,
             source=source,
             input=_object(execution.input),
             isolation=isolation,

@@ -154,6 +154,12 @@ class CommitUnknown(StoreError):  # noqa: N818
     code = "commit_unknown"
 
 
+class SecretUnavailable(Unavailable):
+    """A secret can't be had: it is not there, or the key that it was sealed with is not; the message says which."""
+
+    code = "secret_unavailable"
+
+
 class Unimplemented(NightcrewError):  # noqa: N818
     """The contract has it, this build does not yet."""
 
@@ -164,3 +170,9 @@ class PermissionDenied(NightcrewError):  # noqa: N818
     """The caller may not do this."""
 
     code = "permission_denied"
+
+
+class Unauthenticated(NightcrewError):  # noqa: N818
+    """The caller has not proven who it is: a signature or a token is missing or wrong."""
+
+    code = "unauthenticated"

@@ -17,6 +17,7 @@ from nightcrew.domain.errors import (
     NotFound,
     PermissionDenied,
     ResourceExhausted,
+    Unauthenticated,
     Unavailable,
     Unimplemented,
 )
@@ -44,6 +45,7 @@ TABLE: Final[Mapping[type[NightcrewError], Translation]] = {
     Unavailable: Translation(code_pb2.UNAVAILABLE, 503),
     Unimplemented: Translation(code_pb2.UNIMPLEMENTED, 501),
     PermissionDenied: Translation(code_pb2.PERMISSION_DENIED, 403),
+    Unauthenticated: Translation(code_pb2.UNAUTHENTICATED, 401),
     NightcrewError: Translation(code_pb2.INTERNAL, 500),
 }
 """A class that is not here has the row of its nearest parent; the root's row is the last resort."""

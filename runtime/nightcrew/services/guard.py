@@ -10,6 +10,7 @@ from nightcrew.domain.errors import FieldViolation, InvalidArgument, Unavailable
 from nightcrew.domain.restart import resolve as resolve_restart
 from nightcrew.domain.retry import resolve as resolve_retry
 from nightcrew.domain.schedule.compile import compile_schedule
+from nightcrew.domain.secrets import check_program
 from nightcrew.domain.spec.agent import AgentSpec, Manifest
 from nightcrew.domain.spec.program import Isolation, Program
 from nightcrew.domain.spec.trigger import Trigger
@@ -53,7 +54,7 @@ class Guard:
         """
         found: list[FieldViolation] = []
         code: str | None = None
-        for check in (self._program, _labels, _policies, _triggers):
+        for check in (self._program, _labels, _policies, _references, _triggers):
             try:
                 check(manifest)
             except InvalidArgument as error:
@@ -187,6 +188,10 @@ def _policies(manifest: Manifest) -> None:
             resolve_retry(spec.execution.retry)
         except InvalidArgument as error:
             raise error.within("spec.execution.retry") from error
+
+
+def _references(manifest: Manifest) -> None:
+    check_program(manifest.spec.program, field="spec.program")
 
 
 def _triggers(manifest: Manifest) -> None:
