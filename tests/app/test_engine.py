@@ -79,6 +79,8 @@ async def test_what_depends_on_a_component_that_failed_is_started_again_and_work
 class Gateway:
     """A way in that writes down what it is told (app.engine.Gateway)."""
 
+    port = 0
+
     def __init__(self, *, fails=False):
         self.told, self.fails = [], fails
 

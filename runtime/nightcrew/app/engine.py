@@ -47,6 +47,7 @@ from nightcrew.services.status import StatusService
 from nightcrew.services.use_cases import UseCases
 from nightcrew.services.watch import WatchService
 from nightcrew.store.sqlite.store import SqliteStore
+from nightcrew.system.addresses import Addresses
 from nightcrew.system.secrets import SystemSecrets
 from nightcrew.system.zones import tzdata_version
 
@@ -59,6 +60,10 @@ log = structlog.get_logger(__name__)
 
 class Gateway(Protocol):
     """A way in for callers."""
+
+    @property
+    def port(self) -> int:
+        """The port it serves on; 0 until it serves."""
 
     async def serve(self, ready: Ready) -> None:
         """Takes calls until it is cancelled."""
@@ -82,6 +87,7 @@ class Engine:
 
     Attributes:
         ending: Whether it was told to stop, or has drained.
+        addresses: Where connections to the outside may go.
     """
 
     def __init__(
@@ -103,6 +109,7 @@ class Engine:
         self.report = Report()
         self.secrets = SystemSecrets(settings.data, key=settings.secret_key.get_secret_value())
         self.store = store or SqliteStore(settings.data, clock=clock, ids=ids)
+        self.addresses = Addresses(settings.allowed, own_ports=self._own_ports)
         self.registry = Registry()
         self.guard = Guard(self.registry)
         self.bus = bus = Bus()
@@ -179,6 +186,9 @@ class Engine:
     def open_to(self, name: str, gateway: Gateway) -> None:
         """Adds a way in; only before it runs."""
         self._gateways[name] = gateway
+
+    def _own_ports(self) -> frozenset[int]:
+        return frozenset(gateway.port for gateway in self._gateways.values()) - {0}
 
     def _children(self) -> list[ChildSpec]:
         clock = self._clock

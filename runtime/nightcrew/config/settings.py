@@ -2,16 +2,18 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from nightcrew.domain.addresses import Allowed
 from nightcrew.domain.errors import FieldViolation, InvalidArgument
 from nightcrew.domain.secrets import key_of
 
@@ -36,6 +38,8 @@ class Settings(BaseSettings):
         workers: POOL workers for Python programs, and as many for flows; 0 is one a core.
         worker_memory: Bytes of memory a worker may hold before it is ended.
         secret_key: What secrets are sealed with, 32 bytes in base64; empty is a key file in the data folder.
+        allow_private: Whether HTTP programs, outbound hooks and brokers may be at private addresses, this machine's
+            included: true, or those names, addresses and networks that may.
     """
 
     model_config = SettingsConfigDict(env_prefix="NIGHTCREW_", toml_file=FILE, extra="forbid", frozen=True)
@@ -49,6 +53,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=0, ge=0, le=256)
     worker_memory: int = Field(default=2 * 1024**3, ge=64 * 1024**2)
     secret_key: SecretStr = SecretStr("")
+    allow_private: Annotated[bool | tuple[str, ...], NoDecode] = False
 
     @field_validator("grpc")
     @classmethod
@@ -68,6 +73,24 @@ class Settings(BaseSettings):
         if value.get_secret_value():
             key_of(value.get_secret_value())
         return value
+
+    @field_validator("allow_private", mode="before")
+    @classmethod
+    def _names_and_networks(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value.lower() in {"true", "false", "1", "0"}:
+                return value.lower() in {"true", "1"}
+            value = _listed(value)
+        if isinstance(value, list | tuple):
+            Allowed.of(map(str, value))
+        return value
+
+    @property
+    def allowed(self) -> Allowed:
+        """What may be reached besides public addresses."""
+        if isinstance(self.allow_private, bool):
+            return Allowed(private=self.allow_private)
+        return Allowed.of(self.allow_private)
 
     @classmethod
     def settings_customise_sources(
@@ -99,6 +122,11 @@ def load_settings(**flags: Any) -> Settings:
         raise InvalidArgument(
             "; ".join(f"{v.field}: {v.description}" for v in found), violations=found
         ) from error
+
+
+def _listed(text: str) -> list[str]:
+    """The entries of a list in a variable of the environment: `a,b`."""
+    return [entry for part in text.split(",") if (entry := part.strip())]
 
 
 def is_loopback(host: str) -> bool:
