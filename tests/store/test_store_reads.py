@@ -9,6 +9,7 @@ from nightcrew.domain.filter import And, Comparison, Not, Or, Order, parse
 from nightcrew.domain.filter_fields import INTEGER, STRING, TIME, enum_of
 from nightcrew.domain.fire import FireOutcome, ScheduleCursor
 from nightcrew.domain.page import ListQuery
+from nightcrew.ports.reads import LastExecution
 
 S = ExecutionState
 FIELDS = {
@@ -276,21 +277,31 @@ async def test_the_ledger_is_listed(store, make):
 async def test_what_statuses_count(store, make):
     await store.write(lambda tx: [tx.agents.insert(make.agent(i)) for i in ("digest", "idle")])
     rows = [make.execution(state=s) for s in S] + [make.execution(), make.execution(started=True)]
-    last = make.execution(state=S.CANCELLED, end_time=make.at(5000))
+    last = make.execution(state=S.CANCELLED, start_time=make.at(4000), end_time=make.at(5000))
     await store.write(lambda tx: [tx.executions.insert(one) for one in (last, *rows)])
     figures = await store.reads.figures(["digest", "idle", "nobody"])
     assert set(figures) == {"digest", "idle"}
     digest = figures["digest"]
     assert (digest.running, digest.queued) == (4, 2)
     assert digest.last_execution
-    assert (digest.last_execution.id, digest.last_execution.state, digest.last_execution.end_time) == (
-        last.id,
-        S.CANCELLED,
-        make.at(5000),
+    assert digest.last_execution == LastExecution(
+        id=last.id, state=S.CANCELLED, end_time=make.at(5000), start_time=make.at(4000)
     )
     assert (figures["idle"].running, figures["idle"].queued, figures["idle"].last_execution) == (0, 0, None)
     total = await store.reads.store_figures()
     assert (total.running, total.queued) == (4, 2)
+
+
+async def test_an_agents_executions_by_offset(store, make):
+    mine = [make.execution("mine", create_time=make.at(n // 3)) for n in range(25)]  # thrice at each moment
+    await store.write(lambda tx: [tx.executions.insert(one) for one in (*mine, make.execution("other"))])
+    newest_first = [one.id for one in reversed(mine)]
+    for limit, offset in ((10, 0), (10, 10), (10, 20), (10, 25), (10, 10**9), (1, 24), (0, 3), (1000, 0)):
+        found = await store.reads.execution_ids("mine", limit=limit, offset=offset)
+        assert found == (newest_first[offset : offset + limit], 25)
+    assert await store.reads.execution_ids("nobody", limit=10, offset=0) == ([], 0)
+    some = await store.reads.executions_by_id([mine[3].id, "no", mine[1].id, mine[3].id])
+    assert some == {mine[3].id: mine[3], mine[1].id: mine[1]}
 
 
 async def test_active_agents_with_their_cursors(store, make):

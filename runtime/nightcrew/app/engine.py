@@ -40,6 +40,7 @@ from nightcrew.services.feed import EventFeed
 from nightcrew.services.given import Given
 from nightcrew.services.guard import Guard
 from nightcrew.services.logs import LogService
+from nightcrew.services.programs import ProgramService
 from nightcrew.services.runtime import RuntimeService
 from nightcrew.services.schedules import ScheduleService
 from nightcrew.services.skips import SkipService
@@ -113,7 +114,7 @@ class Engine:
         self.registry = Registry()
         self.guard = Guard(self.registry)
         self.bus = bus = Bus()
-        self.commits = Commits(self.store, bus, ids)
+        self.commits = Commits(self.store, bus)
         self.logs = LogWriter(self.commits, clock)
         self.hosts = Hosts(settings, clock=clock)
         self.executor = Executor(
@@ -147,6 +148,7 @@ class Engine:
             reads=reads,
             bus=bus,
             clock=clock,
+            ids=ids,
             zones=tzdata_version(),
             patience=patience,
         )
@@ -165,6 +167,7 @@ class Engine:
                 commits=self.commits, reads=reads, bus=bus, guard=self.guard, clock=clock, ids=ids
             ),
             logs=LogService(reads=reads),
+            programs=ProgramService(registry=self.registry, reads=reads),
             schedules=ScheduleService(reads=reads, clock=clock),
             skips=SkipService(commits=self.commits, clock=clock),
             status=StatusService(reads=reads, restarts=self.directory.restarts, clock=clock),

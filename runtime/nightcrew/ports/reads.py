@@ -16,11 +16,12 @@ from nightcrew.domain.page import ListQuery, Page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastExecution:
-    """The newest execution of an agent that has ended."""
+    """The newest execution of an agent that has ended; one that never began has no start."""
 
     id: str
     state: ExecutionState
     end_time: datetime
+    start_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,12 @@ class Reads(Protocol):
         create_time, start_time, end_time, error.type, labels.KEY.
         Order: create_time, end_time, priority (default: create_time desc).
         """
+
+    async def execution_ids(self, agent_id: str, *, limit: int, offset: int) -> tuple[list[str], int]:
+        """The ids of an agent's executions, the newest first, after the first `offset`; and how many it has."""
+
+    async def executions_by_id(self, execution_ids: Sequence[str]) -> dict[str, Execution]:
+        """Those of the given executions that exist."""
 
     async def fires(self, query: ListQuery) -> Page[Fire]:
         """A page of the ledger.

@@ -118,9 +118,14 @@ def _shares_session(flow: Mapping[str, Any]) -> bool:
     )
 
 
-def _manifest(file: Path, flow: Mapping[str, Any]) -> Manifest:
+def program_of_flow(name: str, flow: Mapping[str, Any]) -> Program:
+    """The program that a flow is: its chat memory is shared if its Schedule Trigger says so."""
     session = SessionMode.PER_AGENT if _shares_session(flow) else SessionMode.UNSPECIFIED
-    program = Program(langflow=LangflowProgram(flow=file.stem, session=session))
+    return Program(langflow=LangflowProgram(flow=name, session=session))
+
+
+def _manifest(file: Path, flow: Mapping[str, Any]) -> Manifest:
+    program = program_of_flow(file.stem, flow)
     return Manifest.parse(
         {
             "id": check_slug(file.stem.lower().replace("_", "-"), field="the file's name"),

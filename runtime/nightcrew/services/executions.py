@@ -34,6 +34,14 @@ class Triggering:
     priority: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """A part of an agent's executions, by their ids, and how many it has in all."""
+
+    ids: list[str]
+    total: int
+
+
 class ExecutionService:
     """What callers can do with executions."""
 
@@ -140,6 +148,22 @@ class ExecutionService:
     async def page(self, query: ListQuery) -> Page[Execution]:
         """A page of executions."""
         return await self._reads.executions(query)
+
+    async def history(self, agent_id: str, *, limit: int, offset: int) -> History:
+        """A part of an agent's executions, the newest first, and how many it has.
+
+        Raises:
+            NotFound: There is no such agent.
+        """
+        ids, total = await self._reads.execution_ids(agent_id, limit=limit, offset=offset)
+        if not total and await self._reads.agent(agent_id) is None:
+            raise NotFound("agent", agent_id)
+        return History(ids, total)
+
+    async def some(self, execution_ids: Sequence[str]) -> list[Execution]:
+        """Those of the given executions that exist, in the order given."""
+        found = await self._reads.executions_by_id(execution_ids)
+        return [found[one] for one in execution_ids if one in found]
 
     async def cancel(self, execution_id: str, *, reason: str, request: Request) -> Execution:
         """Cancels an execution: at once if it does not run, by a committed mark if it does; final ones stay.

@@ -7,6 +7,7 @@ from nightcrew.services.apply import ApplyService
 from nightcrew.services.backfills import BackfillService
 from nightcrew.services.executions import ExecutionService
 from nightcrew.services.logs import LogService
+from nightcrew.services.programs import ProgramService
 from nightcrew.services.runtime import RuntimeService
 from nightcrew.services.schedules import ScheduleService
 from nightcrew.services.skips import SkipService
@@ -23,6 +24,7 @@ class UseCases:
     backfills: BackfillService
     executions: ExecutionService
     logs: LogService
+    programs: ProgramService
     schedules: ScheduleService
     skips: SkipService
     status: StatusService

@@ -28,6 +28,17 @@ _NEWEST: Final = 2**63 - 1
 _AGENT: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id = ?"
 _AGENTS: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id IN (SELECT value FROM json_each(?))"
 _EXECUTION: Final = f"SELECT {execution_rows.COLUMNS} FROM executions WHERE id = ?"
+_EXECUTIONS: Final = (
+    f"SELECT {execution_rows.COLUMNS} FROM executions WHERE id IN (SELECT value FROM json_each(?))"
+)
+# What the offset passes over is read in the index alone; the count stands in a row of its own where there are none.
+_EXECUTION_IDS: Final = """
+    SELECT all_of.total, part.id FROM (SELECT count(*) AS total FROM executions WHERE agent_id = ?1) AS all_of
+    LEFT JOIN (
+        SELECT id, create_time, seq FROM executions WHERE agent_id = ?1
+        ORDER BY create_time DESC, seq DESC LIMIT ?2 OFFSET ?3
+    ) AS part ORDER BY part.create_time DESC, part.seq DESC
+"""
 _EVENTS: Final = f"SELECT {events.COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _BOUNDS: Final = (
     "SELECT (SELECT min(sequence) FROM events), (SELECT seq FROM sqlite_sequence WHERE name = 'events')"
@@ -43,7 +54,7 @@ _FIGURES: Final = f"""
             AND state IN ('STATE_RUNNING', 'STATE_WAITING', 'STATE_RETRYING')),
         (SELECT count(*) {_OPEN} AND agent_id = a.id AND state = 'STATE_QUEUED' AND started = 1),
         (SELECT count(*) {_OPEN} AND agent_id = a.id AND state = 'STATE_QUEUED' AND started = 0),
-        e.id, e.state, e.end_time
+        e.id, e.state, e.end_time, e.start_time
     FROM agents AS a LEFT JOIN executions AS e ON e.seq = (
         SELECT seq FROM executions INDEXED BY executions_ended
         WHERE end_time IS NOT NULL AND agent_id = a.id ORDER BY end_time DESC, seq DESC LIMIT 1)
@@ -106,6 +117,16 @@ class SqliteReads:
         """A page of executions."""
         rows, token = await self._page(EXECUTIONS, query)
         return Page([execution_of(row) for row in rows], token)
+
+    async def execution_ids(self, agent_id: str, *, limit: int, offset: int) -> tuple[list[str], int]:
+        """The ids of an agent's executions, the newest first, after the first `offset`; and how many it has."""
+        rows = await self._pool.fetch(_EXECUTION_IDS, (agent_id, limit, offset))
+        return [execution_id for _, execution_id in rows if execution_id is not None], rows[0][0]
+
+    async def executions_by_id(self, execution_ids: Sequence[str]) -> dict[str, Execution]:
+        """Those of the given executions that exist."""
+        rows = await self._pool.fetch(_EXECUTIONS, (encode(list(execution_ids)),))
+        return {one.id: one for one in map(execution_of, rows)}
 
     async def fires(self, query: ListQuery) -> Page[Fire]:
         """A page of the ledger."""
@@ -187,7 +208,14 @@ class SqliteReads:
         return select.split(await self._pool.fetch(select.sql, select.values))
 
 
-def _last(execution_id: str | None, state: str | None, end_time: int | None) -> LastExecution | None:
+def _last(
+    execution_id: str | None, state: str | None, end_time: int | None, start_time: int | None
+) -> LastExecution | None:
     if execution_id is None or state is None or end_time is None:
         return None
-    return LastExecution(id=execution_id, state=ExecutionState(state), end_time=from_micros(end_time))
+    return LastExecution(
+        id=execution_id,
+        state=ExecutionState(state),
+        end_time=from_micros(end_time),
+        start_time=None if start_time is None else from_micros(start_time),
+    )

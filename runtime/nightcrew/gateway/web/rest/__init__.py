@@ -1,0 +1,1 @@
+"""REST for callers of the seed system, `/api/v1/background_agents`, on the same services as gRPC."""
