@@ -58,7 +58,7 @@ class Desk:
         self.store, self.clock, self.ids = store, clock, ids
         self.bus = Bus()
         self.notebook = Notebook()
-        self.commits = Commits(store, self.bus)
+        self.commits = Commits(store, self.bus, ids)
         self.commits.tell_through(self.notebook)
         self._number = itertools.count(1)
 

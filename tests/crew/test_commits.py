@@ -87,13 +87,13 @@ class Doubtful:
 async def test_a_commit_in_doubt_wakes_all_who_look_at_tables(desk):
     bus = Bus()
     with pytest.raises(CommitUnknown):
-        await Commits(Doubtful(desk.store), bus).run(lambda _tx, after: noted(after))
+        await Commits(Doubtful(desk.store), bus, desk.ids).run(lambda _tx, after: noted(after))
     assert [bus.events.version, bus.logs.version, bus.timers.version] == [1, 1, 1]
 
 
 def test_claiming_is_on_unless_it_was_said():
-    assert After().claiming
-    assert not After(claiming=False).claiming
+    assert After(str).claiming
+    assert not After(str, claiming=False).claiming
 
 
 async def test_a_signal_loses_no_poke_between_the_look_and_the_wait():

@@ -40,7 +40,7 @@ def test_conformance(case):
     )
 
 
-@pytest.mark.parametrize("name", ["overlap.json", "schedules.json", "supervision.json"])
+@pytest.mark.parametrize("name", ["overlap.json", "schedules.json", "supervision.json", "webhooks.json"])
 def test_our_copies_of_the_cases_are_the_shared_ones(name):
     shared = Path(__file__).parents[3] / "shared" / "conformance" / name
     if not shared.exists():

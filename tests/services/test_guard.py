@@ -112,3 +112,15 @@ def test_a_secret_is_named_rightly_or_the_field_is(guard):
     bad = manifest("langflow slow_sleep", of_program={"variables": {"A": "ok", "B": "${secret:../x}"}})
     _, fields = refusal(guard.check_manifest, bad)
     assert list(fields) == ["agent.spec.program.langflow.variables.B"]
+
+
+def test_an_input_that_no_fire_could_have_is_refused_when_it_is_written(guard):
+    half = "x" * (600 * 1024)
+    _, fields = refusal(guard.check_manifest, manifest("python jobs:fast", input={"a": half, "b": half}))
+    assert list(fields) == ["agent.spec.input"]
+    trigger = {"id": "t", "schedule": {"interval": {"every": "1s"}}, "input": {"b": half}}
+    guard.check_manifest(manifest("python jobs:fast", input={"b": half}, triggers=[trigger]))
+    _, fields = refusal(
+        guard.check_manifest, manifest("python jobs:fast", input={"a": half}, triggers=[trigger])
+    )
+    assert "1048576 bytes" in fields["agent.spec.triggers[0].input"]

@@ -78,7 +78,7 @@ def stopping(tx, agent_id):
 
 
 def fail(tx, box, agent_id):
-    fail_agent(tx, After(), agent_id, reason="too_many_failures", now=box.clock.now())
+    fail_agent(tx, After(str), agent_id, reason="too_many_failures", now=box.clock.now())
 
 
 async def command(box, event, agent_id="a"):

@@ -114,7 +114,7 @@ class Engine:
         self.registry = Registry()
         self.guard = Guard(self.registry)
         self.bus = bus = Bus()
-        self.commits = Commits(self.store, bus)
+        self.commits = Commits(self.store, bus, ids)
         self.logs = LogWriter(self.commits, clock)
         self.hosts = Hosts(settings, clock=clock)
         self.executor = Executor(
@@ -148,7 +148,6 @@ class Engine:
             reads=reads,
             bus=bus,
             clock=clock,
-            ids=ids,
             zones=tzdata_version(),
             patience=patience,
         )

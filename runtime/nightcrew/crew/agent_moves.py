@@ -2,16 +2,21 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from nightcrew.crew.backfills import end_backfills
 from nightcrew.crew.cancels import cancel_open
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import agent_fact
+from nightcrew.crew.firing import fire_before
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import Aborted
 from nightcrew.domain.event import AGENT_DELETED, AGENT_EVENTS, AGENT_RESUMED
 from nightcrew.domain.lifecycle.agent import AgentEffect, AgentEvent, step
 from nightcrew.ports.store import Transaction
+
+_COMMANDS: Final = (AgentEvent.PAUSE, AgentEvent.STOP)
+"""What ends being ACTIVE by someone's will: what was due before it is due. A fault does nothing first."""
 
 
 def move_agent(
@@ -32,6 +37,9 @@ def move_agent(
     following = step(agent.state, event, agent_id=agent.id)
     if not following.changed:
         return agent
+    if event in _COMMANDS and not agent.delete_requested:
+        # A stop would cancel at once what it finds started.
+        fire_before(tx, after, agent, now=now, at_once=event is AgentEvent.PAUSE)
     moved = replace(
         agent,
         state=following.state,

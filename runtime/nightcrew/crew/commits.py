@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from nightcrew.crew.bus import Bus
@@ -9,6 +10,7 @@ from nightcrew.domain.agent import Agent
 from nightcrew.domain.errors import CommitUnknown
 from nightcrew.domain.event import NewEvent
 from nightcrew.domain.execution import Execution
+from nightcrew.ports.clock import Ids
 from nightcrew.ports.store import Store, Transaction
 
 T = TypeVar("T")
@@ -45,10 +47,16 @@ class Teller(Protocol):
 class After:
     """What must follow a commit; a unit that runs again starts with an empty one.
 
-    `claiming` says whether work may be started at all: in a drain it only queues.
+    A unit may also ask it what its transaction can't tell.
+
+    Attributes:
+        claiming: Whether work may be started at all; in a drain it is only queued.
+        awake_since: Since when schedules are looked at without a break; None while nobody does.
+        new_id: Makes ids of executions.
     """
 
     __slots__ = (
+        "awake_since",
         "backfills",
         "cancels",
         "changed",
@@ -58,13 +66,18 @@ class After:
         "events",
         "kills",
         "logs",
+        "new_id",
         "schedules",
         "timers",
         "work",
     )
 
-    def __init__(self, *, claiming: bool = True) -> None:
+    def __init__(
+        self, new_id: Callable[[], str], *, claiming: bool = True, awake_since: datetime | None = None
+    ) -> None:
+        self.new_id = new_id
         self.claiming = claiming
+        self.awake_since = awake_since
         self.claimed: dict[str, list[Claimed]] = {}
         self.work: list[str] = []
         self.cancels: list[str] = []
@@ -88,13 +101,17 @@ class Commits:
 
     Attributes:
         claiming: Whether work may be started; in a drain it is only queued.
+        awake_since: Since when the scheduler looks without a break: what came due since is on time, whoever
+            fires it; None while it does not look.
     """
 
-    def __init__(self, store: Store, bus: Bus) -> None:
+    def __init__(self, store: Store, bus: Bus, ids: Ids) -> None:
         self._store = store
         self._bus = bus
+        self._new_id = ids.uuid7
         self._teller: Teller | None = None
         self.claiming = True
+        self.awake_since: datetime | None = None
 
     def tell_through(self, teller: Teller) -> None:
         """Names who hands wake-ups on; until then nobody is told (the rescuer's sweep finds the work)."""
@@ -108,7 +125,7 @@ class Commits:
         """
 
         def whole(tx: Transaction) -> tuple[T, After]:
-            after = After(claiming=self.claiming)
+            after = After(self._new_id, claiming=self.claiming, awake_since=self.awake_since)
             return unit(tx, after), after
 
         try:

@@ -16,16 +16,16 @@ import structlog
 from nightcrew.crew.bus import Bus
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.faults import fail_agent
+from nightcrew.crew.firing import look
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.durations import to_micros
 from nightcrew.domain.errors import Unavailable
 from nightcrew.domain.event import OWN_PREFIX
 from nightcrew.domain.fire import ScheduleCursor
-from nightcrew.keepers.firing import look
 from nightcrew.keepers.foresight import AHEAD, CROWD, Foresight
 from nightcrew.keepers.setting_back import ZONES, carry_over, set_back
 from nightcrew.keepers.waiting import PATIENCE, wait_for_poke
-from nightcrew.ports.clock import Clock, Ids
+from nightcrew.ports.clock import Clock
 from nightcrew.ports.reads import Reads
 from nightcrew.ports.store import Transaction
 
@@ -56,7 +56,6 @@ class Scheduler:
         reads: Reads,
         bus: Bus,
         clock: Clock,
-        ids: Ids,
         zones: str = "",
         patience: float = PATIENCE,
     ) -> None:
@@ -64,7 +63,6 @@ class Scheduler:
         self._reads = reads
         self._bus = bus
         self._clock = clock
-        self._ids = ids
         self._zones = zones
         self._patience = patience
         self._set_back = False
@@ -72,7 +70,6 @@ class Scheduler:
         self._heap: list[tuple[int, int, Key]] = []
         self._wakes: dict[Key, int] = {}
         self._order = count()
-        self._awake_since = clock.now()
         self._wall = clock.now()
         self._monotonic = clock.monotonic()
         self._paused = False
@@ -83,32 +80,39 @@ class Scheduler:
         """Loads every schedule, then fires until it is cancelled."""
         self._heap.clear()
         self._wakes.clear()
-        self._awake_since = self._wall = self._clock.now()
+        self._commits.awake_since = self._wall = self._clock.now()
         self._monotonic = self._clock.monotonic()
         self._bus.take_schedules()
-        if await self._was_set_back():
-            await self._go_back()
-        await self._adopt_zones()
-        await self._load()
-        ready()
-        while True:
-            version = self._bus.schedules.version
-            self._notice_jump()
-            self._touched |= self._bus.take_schedules()
-            wait = self._patience
-            try:
-                if self._set_back:
-                    await self._go_back()
-                    await self._load()
-                    self._set_back = False
-                await self._reload()
-            except Unavailable as error:
-                log.warning("changed schedules wait: the store failed", error=error.message)
-                wait = STORE_RETRY
-            # What can't be read yet keeps nobody from firing: each look decides from the tables anyway.
-            if not (self._paused or self._set_back):
-                wait = min(wait, await self._fire_due())
-            await wait_for_poke(self._clock, self._bus.schedules, version, wait)
+        try:
+            if await self._was_set_back():
+                await self._go_back()
+            await self._adopt_zones()
+            await self._load()
+            ready()
+            while True:
+                await self._turn()
+        finally:
+            self._commits.awake_since = None
+
+    async def _turn(self) -> None:
+        """Takes in what has changed, fires what is due, and sleeps until the next of either."""
+        version = self._bus.schedules.version
+        self._notice_jump()
+        self._touched |= self._bus.take_schedules()
+        wait = self._patience
+        try:
+            if self._set_back:
+                await self._go_back()
+                await self._load()
+                self._set_back = False
+            await self._reload()
+        except Unavailable as error:
+            log.warning("changed schedules wait: the store failed", error=error.message)
+            wait = STORE_RETRY
+        # What can't be read yet keeps nobody from firing: each look decides from the tables anyway.
+        if not (self._paused or self._set_back):
+            wait = min(wait, await self._fire_due())
+        await wait_for_poke(self._clock, self._bus.schedules, version, wait)
 
     def pause(self) -> None:
         """Fires nothing from now on (a drain): what is due is caught up after the next start."""
@@ -181,7 +185,7 @@ class Scheduler:
                 "the clock has jumped forward: what was due meanwhile is caught up",
                 seconds=round(ahead.total_seconds()),
             )
-            self._awake_since = wall
+            self._commits.awake_since = wall
         if ahead < -JUMP_BACK:
             log.warning("the clock was set back", seconds=round(-ahead.total_seconds()))
             self._set_back = True
@@ -201,7 +205,7 @@ class Scheduler:
             Unavailable: The store failed; nothing has changed, and nothing fires until it has.
         """
         now = self._clock.now()
-        self._awake_since = min(self._awake_since, now)
+        self._commits.awake_since = min(self._commits.awake_since or now, now)
         count = await self._commits.run(lambda tx, _after: set_back(tx, now=now))
         log.info("schedules begin anew from a clock that was set back", schedules=count)
         self._heap.clear()
@@ -271,16 +275,7 @@ class Scheduler:
         known = self._foresight.take(key)
 
         def unit(tx: Transaction, after: After) -> datetime | None:
-            return look(
-                tx,
-                after,
-                agent_id,
-                trigger_id,
-                now=now,
-                awake_since=self._awake_since,
-                new_id=self._ids.uuid7,
-                known=known,
-            )
+            return look(tx, after, agent_id, trigger_id, now=now, known=known)
 
         try:
             return await self._commits.run(unit)

@@ -8,6 +8,7 @@ from typing import Any
 from nightcrew.crew.agent_moves import delete_now, move_agent, save
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.facts import agent_fact
+from nightcrew.crew.firing import fire_before
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import (
     Aborted,
@@ -252,6 +253,8 @@ def change_agent(tx: Transaction, after: After, agent: Agent, manifest: Manifest
     )
     if new == agent:
         return agent
+    if changed_spec:
+        fire_before(tx, after, agent, now=now)
     new = replace(new, revision=agent.revision + 1, update_time=now)
     save(tx, new, revision=agent.revision)
     sync_cursors(tx, after, new, agent, now=now)

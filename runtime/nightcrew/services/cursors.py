@@ -9,7 +9,7 @@ from nightcrew.crew.facts import missed_fact
 from nightcrew.crew.passing import record_passed, record_skipped
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.fire import FireOutcome, ScheduleCursor
-from nightcrew.domain.schedule.catch_up import Passed, passed
+from nightcrew.domain.schedule.catch_up import Passed, begin, passed
 from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.schedule.plan import Plan
 from nightcrew.domain.spec.trigger import Schedule
@@ -25,6 +25,8 @@ def schedules_of(agent: Agent) -> dict[str, Schedule]:
 
 def sync_cursors(tx: Transaction, after: After, agent: Agent, old: Agent | None, *, now: datetime) -> None:
     """New and changed schedules begin now: an update is never retroactive, and leaves no time without a row.
+
+    What was due by the old schedule was fired before the update was saved, where it could be.
 
     What counts for `max_fires` stays with the trigger, through changes and while it is disabled; a trigger that
     is gone takes its cursor along. Skips name times of one schedule: another one starts without them.
@@ -42,12 +44,13 @@ def sync_cursors(tx: Transaction, after: After, agent: Agent, old: Agent | None,
     for trigger_id, schedule in schedules_of(agent).items():
         if before.get(trigger_id) == schedule:
             continue
-        kept = tx.fires.cursor(agent.id, trigger_id) if old is not None else None
+        key = (agent.id, trigger_id)
+        kept = tx.fires.cursor(*key) if old is not None else None
         tx.fires.set_cursor(
             ScheduleCursor(
                 agent_id=agent.id,
                 trigger_id=trigger_id,
-                cursor=now,
+                cursor=begin(compile_schedule(schedule), now, *key) if trigger_id in before else now,
                 fires=kept.fires if kept is not None else 0,
                 generation=agent.generation,
             )
@@ -76,7 +79,7 @@ def _close(
 def _left_open(
     old: Agent, schedule: Schedule, cursor: ScheduleCursor, *, now: datetime
 ) -> tuple[Plan, Passed | None, Passed | None]:
-    """The plan, what passed while the agent was not ACTIVE, and what was due since and not looked at."""
+    """The plan, what passed while the agent was not ACTIVE, and what was due since and was not fired all the same."""
     plan = compile_schedule(schedule)
     active = old.state is AgentState.ACTIVE
     idle_until = min(old.state_time, now) if active else now

@@ -14,6 +14,7 @@ from nightcrew.domain.secrets import check_program
 from nightcrew.domain.spec.agent import AgentSpec, Manifest
 from nightcrew.domain.spec.program import Isolation, Program
 from nightcrew.domain.spec.trigger import Trigger
+from nightcrew.domain.values import checked, merged
 from nightcrew.ports.host import ProgramSource
 from nightcrew.programs.tweaks import tweak_faults
 
@@ -54,7 +55,7 @@ class Guard:
         """
         found: list[FieldViolation] = []
         code: str | None = None
-        for check in (self._program, _labels, _policies, _references, _triggers):
+        for check in (self._program, _labels, _policies, _references, _inputs, _triggers):
             try:
                 check(manifest)
             except InvalidArgument as error:
@@ -192,6 +193,15 @@ def _policies(manifest: Manifest) -> None:
 
 def _references(manifest: Manifest) -> None:
     check_program(manifest.spec.program, field="spec.program")
+
+
+def _inputs(manifest: Manifest) -> None:
+    """What a trigger fires with must fit, or each of its fires would be refused: nobody is there to be told then."""
+    spec = manifest.spec
+    checked(spec.input, field="spec.input")
+    for index, trigger in enumerate(spec.triggers):
+        if trigger.input:
+            checked(merged(spec.input, trigger.input), field=f"spec.triggers[{index}].input")
 
 
 def _triggers(manifest: Manifest) -> None:

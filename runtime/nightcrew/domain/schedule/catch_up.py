@@ -132,6 +132,17 @@ def passed(
     return None if last is None else _passed(schedule, cursor, last)
 
 
+def begin(schedule: Plan, now: datetime, agent_id: str, trigger_id: str) -> datetime:
+    """The cursor of a schedule that takes the place of another now: what is due by now is not its own.
+
+    What is due decides, so a time that lies before now and whose jitter reaches past it is the new one's.
+    """
+    found = schedule.latest_at_or_before(now)
+    if found is None or schedule.due_time(found, agent_id, trigger_id) <= now:
+        return now
+    return found - _MICRO
+
+
 def _last_due(schedule: Plan, cursor: datetime, until: datetime, key: tuple[str, str]) -> datetime | None:
     """The last nominal time after `cursor` that is due up to `until`.
 

@@ -1,8 +1,14 @@
-"""One schedule looked at in one transaction: what is due is admitted, the ledger and the cursor are written."""
+"""One schedule looked at in one transaction: what is due is admitted, the ledger and the cursor are written.
 
-from collections.abc import Callable, Mapping, Sequence
+First everything is decided, then everything is written: a schedule that can't be planned has changed nothing.
+"""
+
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
+
+import structlog
 
 from nightcrew.crew.admission import admit
 from nightcrew.crew.commits import After
@@ -11,14 +17,18 @@ from nightcrew.crew.intake import Admission, Work
 from nightcrew.crew.passing import record_passed, record_skipped
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
-from nightcrew.domain.fire import Fire, FireOutcome, ScheduleCursor, Skip
-from nightcrew.domain.schedule.catch_up import Due, Known, Passed, passed, plan
-from nightcrew.domain.schedule.compile import compile_schedule
-from nightcrew.domain.schedule.leaving_out import leave_out
+from nightcrew.domain.fire import Fire, FireOutcome, ScheduleCursor
+from nightcrew.domain.schedule.catch_up import Known, Passed
+from nightcrew.domain.schedule.decision import Decided, decide
 from nightcrew.domain.schedule.plan import Plan
 from nightcrew.domain.schedule.zone_data import offset_of
 from nightcrew.domain.spec.policy import OverlapPolicy
 from nightcrew.ports.store import Transaction
+
+ROUNDS: Final = 10
+"""How many decisions about one schedule a single transaction holds at most: each is about up to 1,000 fires."""
+
+log = structlog.get_logger(__name__)
 
 
 def look(
@@ -28,8 +38,6 @@ def look(
     trigger_id: str,
     *,
     now: datetime,
-    awake_since: datetime,
-    new_id: Callable[[], str],
     known: Known | None = None,
 ) -> datetime | None:
     """Fires what is due of one schedule; returns when to look again, None if nothing will come.
@@ -40,36 +48,74 @@ def look(
         agent_id: Whose schedule.
         trigger_id: Which of them.
         now: The wall clock.
-        awake_since: Since when the scheduler looks without a break: what was due before was missed.
-        new_id: Makes ids of executions.
         known: Times that were computed ahead, if they were.
     """
-    agent = tx.agents.get(agent_id)
     cursor = tx.fires.cursor(agent_id, trigger_id)
-    if agent is None or cursor is None or cursor.exhausted or agent.state is not AgentState.ACTIVE:
+    agent = tx.agents.get(agent_id)
+    if agent is None or cursor is None:
         return None
-    trigger = agent.spec.trigger(trigger_id)
-    if trigger is None or trigger.schedule is None or trigger.disabled:
-        return None
-    compiled = compile_schedule(trigger.schedule)
     skips = tx.skips.until(agent_id, trigger_id, now)
-    position = _skip_inactive(tx, agent, compiled, cursor, skips, now=now)
-    due = plan(
-        compiled,
-        position,
-        now,
-        awake_since=max(awake_since, agent.state_time),
-        agent_id=agent_id,
-        trigger_id=trigger_id,
-        known=known,
-    )
-    missed: Sequence[Passed] = () if due.missed is None else (due.missed,)
-    if skips:
-        due, missed = _leave_out(tx, compiled, due, skips, cursor, after=position, now=now)
-    if missed:
-        _miss(tx, after, compiled, missed, cursor, now=now)
-    fires = _fire(tx, after, agent, cursor, compiled, due, now=now, new_id=new_id)
-    spent = bool(compiled.max_fires) and fires >= compiled.max_fires
+    decided = decide(agent, cursor, skips, awake_since=after.awake_since or now, now=now, known=known)
+    return None if decided is None else _write(tx, after, decided, now=now)
+
+
+def fire_before(tx: Transaction, after: After, agent: Agent, *, now: datetime, at_once: bool = True) -> None:
+    """Fires what is due of an agent's schedules before something else becomes of them: an edit, a command.
+
+    So no time is lost that nobody had looked at yet, and none of the old version fires after the answer.
+
+    Args:
+        tx: The transaction of the edit or command, in which the agent is still as it was.
+        after: What must follow its commit.
+        agent: The agent; one that is not ACTIVE has nothing due.
+        now: The wall clock.
+        at_once: Whether what has a place is started; else it waits in the backlog for what becomes of the agent.
+    """
+    if agent.state is not AgentState.ACTIVE:
+        return
+    claiming = after.claiming
+    # While nobody fires, the runtime is starting: the programs of old versions may be gone.
+    after.claiming = claiming and at_once and after.awake_since is not None
+    for cursor in tx.fires.cursors(agent.id):
+        _fire_one_before(tx, after, agent, cursor, now=now)
+    after.claiming = claiming
+
+
+def _fire_one_before(
+    tx: Transaction, after: After, agent: Agent, cursor: ScheduleCursor, *, now: datetime
+) -> None:
+    at: ScheduleCursor | None = cursor
+    for _ in range(ROUNDS):
+        if at is None or (at.next_time is not None and at.next_time > now):
+            return
+        skips = tx.skips.until(agent.id, at.trigger_id, now)
+        try:
+            decided = decide(agent, at, skips, awake_since=after.awake_since or now, now=now)
+        except Exception:
+            # An edit is what mends a schedule that can't be planned, and a command must go through.
+            log.exception(
+                "a schedule's last times can't be told", agent_id=agent.id, trigger_id=at.trigger_id
+            )
+            return
+        wake = None if decided is None else _write(tx, after, decided, now=now)
+        if wake is None or wake > now:
+            return
+        at = tx.fires.cursor(agent.id, cursor.trigger_id)
+
+
+def _write(tx: Transaction, after: After, decided: Decided, *, now: datetime) -> datetime | None:
+    """Writes what was decided; returns when to look again."""
+    cursor, schedule, due = decided.cursor, decided.plan, decided.due
+    key = (cursor.agent_id, cursor.trigger_id)
+    if decided.skips:
+        record_skipped(tx, decided.skips, now=now)
+        tx.skips.drop(*key, until=due.cursor)
+    if decided.idle is not None:
+        record_passed(tx, *key, schedule, decided.idle, FireOutcome.NOT_ACTIVE, now=now)
+    if decided.missed:
+        _miss(tx, after, schedule, decided.missed, cursor, now=now)
+    fires = _fire(tx, after, decided, now=now)
+    spent = bool(schedule.max_fires) and fires >= schedule.max_fires
     exhausted = spent or due.next_time is None
     following = replace(
         cursor,
@@ -77,30 +123,11 @@ def look(
         next_time=None if exhausted else due.next_time,
         exhausted=exhausted,
         fires=fires,
-        utc_offset=offset_of(compiled, due.cursor),
+        utc_offset=offset_of(schedule, due.cursor),
     )
     if following != cursor:
         tx.fires.set_cursor(following)
     return None if exhausted else due.wake
-
-
-def _leave_out(
-    tx: Transaction,
-    compiled: Plan,
-    due: Due,
-    skips: Mapping[datetime, Skip],
-    cursor: ScheduleCursor,
-    *,
-    after: datetime,
-    now: datetime,
-) -> tuple[Due, Sequence[Passed]]:
-    """Takes out of what is due the times that people asked to leave out, and writes their rows."""
-    key = (cursor.agent_id, cursor.trigger_id)
-    decided = {time: skip for time, skip in skips.items() if after < time <= due.cursor}
-    record_skipped(tx, decided.values(), now=now)
-    tx.skips.drop(*key, until=due.cursor)
-    left = leave_out(compiled, due, decided.keys(), after=after, now=now, key=key)
-    return replace(due, caught_up=left.caught_up, on_time=left.on_time), left.missed
 
 
 def _miss(
@@ -119,24 +146,15 @@ def _miss(
         after.append(tx, missed_fact(*key, Passed(missed[0].first, missed[-1].last, count), now=now))
 
 
-def _fire(
-    tx: Transaction,
-    after: After,
-    agent: Agent,
-    cursor: ScheduleCursor,
-    compiled: Plan,
-    due: Due,
-    *,
-    now: datetime,
-    new_id: Callable[[], str],
-) -> int:
+def _fire(tx: Transaction, after: After, decided: Decided, *, now: datetime) -> int:
     """Admits what is due; returns how many fires have been given an execution so far."""
-    fires = cursor.fires
+    agent, cursor, bound = decided.agent, decided.cursor, decided.plan.max_fires
+    fires, due = cursor.fires, decided.due
     for times, overlap in ((due.caught_up, due.overlap), (due.on_time, None)):
         left = times
-        while left and (not compiled.max_fires or fires < compiled.max_fires):
-            room = compiled.max_fires - fires if compiled.max_fires else len(left)
-            works = [_work(cursor.trigger_id, time, new_id()) for time in left[:room]]
+        while left and (not bound or fires < bound):
+            room = bound - fires if bound else len(left)
+            works = [_work(cursor.trigger_id, time, after.new_id()) for time in left[:room]]
             left = left[room:]
             # The row comes first: it is what makes a second execution of a nominal time impossible.
             works = [
@@ -181,25 +199,3 @@ def _row(agent: Agent, of: Work | Execution, outcome: FireOutcome, *, now: datet
         outcome=outcome,
         execution_id=(of.execution_id if isinstance(of, Work) else of.id) if given else "",
     )
-
-
-def _skip_inactive(
-    tx: Transaction,
-    agent: Agent,
-    compiled: Plan,
-    cursor: ScheduleCursor,
-    skips: Mapping[datetime, Skip],
-    *,
-    now: datetime,
-) -> datetime:
-    """Times that passed while the agent was not ACTIVE are one counted row, and are not caught up."""
-    if cursor.cursor >= agent.state_time:
-        return cursor.cursor
-    gone = passed(compiled, cursor.cursor, agent.state_time, agent_id=agent.id, trigger_id=cursor.trigger_id)
-    if gone is None:
-        # A time whose jitter reaches past the start still fires; without one, this need not be asked again.
-        following = compiled.next_after(cursor.cursor)
-        return agent.state_time if following is None or following > agent.state_time else cursor.cursor
-    record_skipped(tx, [skip for time, skip in skips.items() if cursor.cursor < time <= gone.last], now=now)
-    record_passed(tx, agent.id, cursor.trigger_id, compiled, gone, FireOutcome.NOT_ACTIVE, now=now)
-    return gone.last
