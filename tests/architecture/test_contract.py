@@ -157,7 +157,7 @@ FULL = {
                 "max_fires": 7,
             },
         },
-        {"id": "hook", "webhook": {"scheme": "SCHEME_GITHUB", "secrets": ["s"]}},
+        {"id": "hook", "webhook": {"scheme": "SCHEME_GITHUB"}},
         {
             "id": "orders",
             "event": {"types": ["shop.*"], "filter": "event.data.total > 3", "allow_self": True},

@@ -71,8 +71,8 @@ BAD = [
                 {"id": "c", "schedule": {"cron": {"expression": "0 0 31 2 *"}}},
             ]
         },
-        ["agent.spec.triggers[1].webhook", "agent.spec.triggers[2].schedule.cron.expression"],
-        "not_built",
+        ["agent.spec.triggers[1].webhook.secrets", "agent.spec.triggers[2].schedule.cron.expression"],
+        "invalid_argument",
     ),
     ({"triggers": [{"id": "e", "event": {"types": ["x"]}}]}, ["agent.spec.triggers[0].event"], "not_built"),
     ({"triggers": [{"id": "r", "resident": {}}]}, ["agent.spec.triggers[0].resident"], "not_built"),

@@ -122,7 +122,7 @@ async def test_every_fault_of_an_agent_is_named_at_once(box):
         labels={"": "x"},
         triggers=[
             {"schedule": {"cron": {"expression": "99 * * * *"}}},
-            {"webhook": {"scheme": "SCHEME_NONE"}},
+            {"webhook": {"scheme": "SCHEME_NONE", "secrets": ["s"]}},
             {"schedule": {"interval": {"every": "0s"}}},
         ],
         execution={"retry": {"initial_backoff": "-1s"}},
@@ -133,7 +133,7 @@ async def test_every_fault_of_an_agent_is_named_at_once(box):
     assert {
         "agent.labels",
         "agent.spec.triggers[0].schedule.cron.expression",
-        "agent.spec.triggers[1].webhook",
+        "agent.spec.triggers[1].webhook.secrets",
         "agent.spec.triggers[2].schedule.interval.every",
         "agent.spec.execution.retry.initial_backoff",
     } <= fields

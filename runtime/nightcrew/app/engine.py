@@ -109,7 +109,7 @@ class Engine:
         self.ending = False
         self.report = Report()
         self.secrets = SystemSecrets(settings.data, key=settings.secret_key.get_secret_value())
-        self.store = store or SqliteStore(settings.data, clock=clock, ids=ids)
+        self.store = store or SqliteStore(settings.data, clock=clock, ids=ids, vault=self.secrets)
         self.addresses = Addresses(settings.allowed, own_ports=self._own_ports)
         self.registry = Registry()
         self.guard = Guard(self.registry)
@@ -140,6 +140,7 @@ class Engine:
             commits=self.commits,
             registry=self.registry,
             guard=self.guard,
+            secrets=self.secrets,
             clock=clock,
         )
         reads = self.store.reads

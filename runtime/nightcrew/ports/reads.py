@@ -59,6 +59,13 @@ class Reads(Protocol):
     async def agents_by_id(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
         """Those of the given agents that exist."""
 
+    async def hook_secrets(self, agent_id: str, trigger_id: str) -> tuple[str, ...]:
+        """The secrets of a webhook trigger; none if it has none.
+
+        Raises:
+            SecretUnavailable: They don't open: the key is gone or is another.
+        """
+
     async def execution(self, execution_id: str) -> Execution | None:
         """The execution, or None."""
 

@@ -16,6 +16,7 @@ from nightcrew.domain.event import NewEvent
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, Occupancy
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import NewLogEntry
+from nightcrew.ports.hooks import HookTable
 from nightcrew.ports.reads import Reads
 
 T = TypeVar("T")
@@ -40,7 +41,10 @@ class AgentTable(Protocol):
         """Writes the count of consecutive failures; no revision changes."""
 
     def delete(self, agent_id: str) -> bool:
-        """Deletes the agent with its executions, logs, ledger, cursors, skips, backfills and memory. Events stay."""
+        """Deletes the agent with its executions, logs, ledger, cursors, skips, backfills, hooks and memory.
+
+        Events stay.
+        """
 
     def ids(
         self, *, states: Sequence[AgentState] = (), selector: Mapping[str, str] | None = None
@@ -292,6 +296,10 @@ class Transaction(Protocol):
     @property
     def backfills(self) -> BackfillTable:
         """Backfills."""
+
+    @property
+    def hooks(self) -> HookTable:
+        """Webhooks: their secrets and deliveries."""
 
     @property
     def requests(self) -> RequestTable:

@@ -24,11 +24,13 @@ from nightcrew.domain.page import ListQuery, Page
 from nightcrew.domain.patch import apply_mask
 from nightcrew.domain.spec.agent import Manifest, check_slug
 from nightcrew.domain.values import decode, encode
+from nightcrew.domain.webhook.keeping import without_secrets
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.reads import Reads
 from nightcrew.ports.store import Transaction
 from nightcrew.services.cursors import sync_cursors
 from nightcrew.services.guard import Guard, check_dates, check_labels
+from nightcrew.services.hook_secrets import check_secrets, write_secrets
 from nightcrew.services.once import Request, check_request_id, once
 
 
@@ -121,10 +123,11 @@ class AgentService:
 
     def _check_change(self, agent: Agent, manifest: Manifest, now: datetime) -> None:
         """What is kept as it was needs no check: an agent whose file is gone can still be described anew."""
-        if manifest.spec == agent.spec:
+        if without_secrets(manifest.spec) == agent.spec:
             check_labels(manifest.labels, field="agent.labels")
+            check_secrets(manifest.spec, agent.spec, field="agent.spec")
         else:
-            self._guard.check_manifest(manifest)
+            self._guard.check_manifest(manifest, agent.spec)
             check_dates(manifest, agent.spec, now=now)
 
     async def delete(self, agent_id: str, *, etag: str, force: bool, request: Request) -> Agent | None:
@@ -215,16 +218,17 @@ def add_agent(
     now: datetime,
     state: AgentState = AgentState.STOPPED,
 ) -> Agent:
-    """Writes a new agent with its schedules' cursors and its event.
+    """Writes a new agent with its schedules' cursors, its hooks' secrets and its event.
 
     Raises:
         AlreadyExists: The id is taken.
+        SecretUnavailable: There is no key to seal its secrets with.
     """
     if tx.agents.get(agent_id) is not None:
         raise AlreadyExists("agent", agent_id)
     agent = Agent(
         id=agent_id,
-        spec=manifest.spec,
+        spec=without_secrets(manifest.spec),
         create_time=now,
         update_time=now,
         state_time=now,
@@ -234,6 +238,7 @@ def add_agent(
         state=state,
     )
     tx.agents.insert(agent)
+    write_secrets(tx, agent_id, manifest.spec, None)
     sync_cursors(tx, after, agent, None, now=now)
     after.append(tx, agent_fact(AGENT_CREATED, agent, now=now))
     after.schedules.append(agent_id)
@@ -241,17 +246,24 @@ def add_agent(
 
 
 def change_agent(tx: Transaction, after: After, agent: Agent, manifest: Manifest, *, now: datetime) -> Agent:
-    """Writes what people changed of an agent; nothing at all when nothing differs."""
-    changed_spec = manifest.spec != agent.spec
+    """Writes what people changed of an agent; nothing at all when nothing differs.
+
+    Secrets that change are a change of the agent, but not of the spec that its runs have: its generation stays.
+
+    Raises:
+        SecretUnavailable: There is no key to seal its secrets with.
+    """
+    spec = without_secrets(manifest.spec)
+    changed_spec = spec != agent.spec
     new = replace(
         agent,
-        spec=manifest.spec,
+        spec=spec,
         display_name=manifest.display_name,
         description=manifest.description,
         labels=dict(manifest.labels),
         generation=agent.generation + changed_spec,
     )
-    if new == agent:
+    if not write_secrets(tx, agent.id, manifest.spec, agent.spec) and new == agent:
         return agent
     if changed_spec:
         fire_before(tx, after, agent, now=now)

@@ -18,6 +18,7 @@ from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Transaction
 from nightcrew.services.agents import add_agent, agent_json, change_agent, remove_agent
 from nightcrew.services.guard import Guard, check_dates
+from nightcrew.services.hook_secrets import changed_secrets, check_secrets
 from nightcrew.services.once import Request, check_request_id, once
 
 MAX_AGENTS: Final = 1000
@@ -86,7 +87,8 @@ class ApplyService:
         for index, manifest in enumerate(manifests):
             try:
                 check_slug(manifest.id, field=f"agents[{index}].id")
-                self._guard.check_manifest(manifest, field=f"agents[{index}]")
+                # What is kept for its hooks is known in the transaction only: nothing is missing yet.
+                self._guard.check_manifest(manifest, manifest.spec, field=f"agents[{index}]")
             except InvalidArgument as error:
                 found += error.violations
             if manifest.id in seen:
@@ -135,20 +137,23 @@ def plan(
     """What applying would change, in the manifests' order, deletions last; with `now` new dates must lie ahead.
 
     Raises:
-        InvalidArgument: A date that is new has passed.
+        InvalidArgument: A date that is new has passed, or a hook has no secret.
     """
     changes = []
     for index, manifest in enumerate(manifests):
         agent = tx.agents.get(manifest.id)
+        before = agent.spec if agent is not None else None
         if now is not None:
-            check_dates(manifest, agent.spec if agent else None, now=now, field=f"agents[{index}]")
+            check_dates(manifest, before, now=now, field=f"agents[{index}]")
+        check_secrets(manifest.spec, before, field=f"agents[{index}].spec")
         new = manifest_json(manifest)
         old = agent_json(agent) if agent is not None else None
-        if old == new:
+        secrets = changed_secrets(tx, manifest.id, manifest.spec, before)
+        if old == new and not secrets:
             changes.append(Change(manifest.id, Action.UNCHANGED))
         else:
             action = Action.UPDATED if old is not None else Action.CREATED
-            changes.append(Change(manifest.id, action, diff(manifest.id, old, new)))
+            changes.append(Change(manifest.id, action, diff(manifest.id, old, _marked(new, secrets))))
     if prune_selector:
         named = {manifest.id for manifest in manifests}
         for agent_id in tx.agents.ids(selector=prune_selector):
@@ -166,6 +171,14 @@ def manifest_json(manifest: Manifest) -> dict[str, Any]:
         "labels": dict(manifest.labels),
         "spec": manifest.spec.to_json(),
     }
+
+
+def _marked(new: dict[str, Any], secrets: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The same, with a word where secrets are given that it must not show."""
+    for trigger in new["spec"].get("triggers", ()):
+        if given := secrets.get(trigger["id"]):
+            trigger["webhook"]["secrets"] = f"({len(given)} given)"
+    return new
 
 
 def diff(agent_id: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:

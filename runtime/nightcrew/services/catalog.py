@@ -17,11 +17,13 @@ from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.faults import clear_fault, fail_agent
 from nightcrew.crew.registry import Registry
 from nightcrew.domain.agent import AgentSource, AgentState
-from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.errors import InvalidArgument, SecretUnavailable
 from nightcrew.domain.lifecycle.agent import AgentEvent
 from nightcrew.domain.spec.agent import Manifest
 from nightcrew.domain.values import encode
+from nightcrew.domain.webhook.keeping import keeping
 from nightcrew.ports.clock import Clock
+from nightcrew.ports.secrets import Secrets
 from nightcrew.ports.store import Transaction
 from nightcrew.programs.discovery import Fault
 from nightcrew.programs.flows import read_flow
@@ -60,6 +62,7 @@ class Catalog:
         commits: The way to the store.
         registry: Where programs are looked up.
         guard: Checks what the files say.
+        secrets: Tells whether the secrets that a file gives have changed.
         clock: Dates what is written.
     """
 
@@ -71,6 +74,7 @@ class Catalog:
         commits: Commits,
         registry: Registry,
         guard: Guard,
+        secrets: Secrets,
         clock: Clock,
     ) -> None:
         self._paths = paths
@@ -78,6 +82,7 @@ class Catalog:
         self._commits = commits
         self._registry = registry
         self._guard = guard
+        self._secrets = secrets
         self._clock = clock
         self._given = Gathered()
 
@@ -111,9 +116,14 @@ class Catalog:
 
     def _apply(self, tx: Transaction, after: After, *, prune: bool, now: datetime) -> Report:
         given = self._given
-        for one in given.agents:
-            _write(tx, after, one, now=now)
         report = Report(agents=[one.agent_id for one in given.agents], faults=list(given.faults))
+        for one in given.agents:
+            try:
+                sum_of = digest(one.found.definition.manifest, self._secrets)
+            except SecretUnavailable as error:
+                report.faults.append(Fault(one.path, 0, f"agent {one.agent_id!r}: {error}"))
+            else:
+                _write(tx, after, one, sum_of, now=now)
         here = set(report.agents)
         for source in tx.agents.sources():
             if source.agent_id in here or source.deleted:
@@ -140,12 +150,12 @@ class Catalog:
                 clear_fault(tx, after, agent_id, now=now)
 
 
-def _write(tx: Transaction, after: After, one: Given, *, now: datetime) -> None:
+def _write(tx: Transaction, after: After, one: Given, sum_of: str, *, now: datetime) -> None:
     definition = one.found.definition
     manifest = definition.manifest
     agent = tx.agents.get(manifest.id)
     known = tx.agents.source(manifest.id)
-    source = AgentSource(agent_id=manifest.id, path=one.path, digest=digest(manifest))
+    source = AgentSource(agent_id=manifest.id, path=one.path, digest=sum_of)
     if agent is None:
         if known is not None and known.deleted and known.digest == source.digest:
             return  # deleted by hand: it stays away until its file changes
@@ -158,6 +168,13 @@ def _write(tx: Transaction, after: After, one: Given, *, now: datetime) -> None:
         tx.agents.set_source(source)
 
 
-def digest(manifest: Manifest) -> str:
-    """What identifies a spec as its file gives it."""
-    return hashlib.sha256(encode(manifest.to_json()).encode()).hexdigest()
+def digest(manifest: Manifest, secrets: Secrets) -> str:
+    """What identifies a spec as its file gives it, its secrets included, from which they can't be guessed.
+
+    Raises:
+        SecretUnavailable: It gives secrets, and there is no key for them.
+    """
+    text = encode(manifest.to_json())
+    if given := keeping(manifest.spec, None).given:
+        text += secrets.fingerprint(encode({name: list(texts) for name, texts in given.items()}))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -17,6 +17,7 @@ from nightcrew.domain.spec.trigger import Trigger
 from nightcrew.domain.values import checked, merged
 from nightcrew.ports.host import ProgramSource
 from nightcrew.programs.tweaks import tweak_faults
+from nightcrew.services.hook_secrets import check_secrets
 
 MAX_LABEL: Final = 256
 MAX_LABELS: Final = 64
@@ -47,15 +48,32 @@ class Guard:
         if self._closed:
             raise Unavailable(self._closed, code="draining")
 
-    def check_manifest(self, manifest: Manifest, *, field: str = "agent", from_api: bool = True) -> None:
+    def check_manifest(
+        self,
+        manifest: Manifest,
+        before: AgentSpec | None = None,
+        *,
+        field: str = "agent",
+        from_api: bool = True,
+    ) -> None:
         """Whether an agent like this can be kept: everything that pydantic can't know.
+
+        Args:
+            manifest: The agent as it is to be.
+            before: Its spec as it is; its hooks' secrets are kept.
+            field: Where the manifest stands in the request.
+            from_api: Whether a caller brings it, who may do less than a file.
 
         Raises:
             InvalidArgument: Names every field that is wrong.
         """
+
+        def hooks(manifest: Manifest) -> None:
+            check_secrets(manifest.spec, before, field="spec")
+
         found: list[FieldViolation] = []
         code: str | None = None
-        for check in (self._program, _labels, _policies, _references, _inputs, _triggers):
+        for check in (self._program, _labels, _policies, _references, _inputs, hooks, _triggers):
             try:
                 check(manifest)
             except InvalidArgument as error:
@@ -218,6 +236,8 @@ def _triggers(manifest: Manifest) -> None:
 
 
 def _trigger(trigger: Trigger) -> None:
+    if trigger.webhook is not None:
+        return
     if trigger.schedule is None:
         raise InvalidArgument.of(trigger.kind, f"{trigger.kind} triggers are not built yet", code="not_built")
     try:

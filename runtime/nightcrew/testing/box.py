@@ -33,6 +33,7 @@ from nightcrew.services.once import Request
 from nightcrew.services.use_cases import UseCases
 from nightcrew.store.sqlite.store import SqliteStore
 from nightcrew.system.ids import SystemIds
+from nightcrew.system.secrets import SystemSecrets
 from nightcrew.testing.clock import ManualClock
 
 _BY_TEST: Final = Request(method="box")
@@ -88,7 +89,13 @@ class Box:
             also=[given(one) for one in agents],
             clock=self.clock,
             ids=ids,
-            store=SqliteStore(settings.data, clock=self.clock, ids=ids, on_loop=True),
+            store=SqliteStore(
+                settings.data,
+                clock=self.clock,
+                ids=ids,
+                vault=SystemSecrets(settings.data, key=settings.secret_key.get_secret_value()),
+                on_loop=True,
+            ),
             patience=patience,
         )
         self._deaf: Callable[[], None] = lambda: None

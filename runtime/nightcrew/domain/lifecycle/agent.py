@@ -85,6 +85,8 @@ TABLE: Final[Mapping[AgentState, Mapping[AgentEvent, AgentStep | None]]] = {
 
 ACCEPTS_MANUAL: Final = (_S.ACTIVE, _S.PAUSED)
 """States in which an execution that people ask for is taken."""
+ACCEPTS_WEBHOOK: Final = (_S.ACTIVE, _S.PAUSED, _S.ERROR)
+"""States in which a webhook is taken; it waits in the backlog until the agent is ACTIVE."""
 
 
 def allowed_states(event: AgentEvent) -> tuple[AgentState, ...]:
@@ -113,6 +115,16 @@ def check_manual(state: AgentState, *, agent_id: str = "") -> None:
     """
     if state not in ACCEPTS_MANUAL:
         raise refused("trigger", state, ACCEPTS_MANUAL, agent_id=agent_id)
+
+
+def check_webhook(state: AgentState, *, agent_id: str = "") -> None:
+    """Whether the agent takes webhooks now.
+
+    Raises:
+        FailedPrecondition: It does not in this state.
+    """
+    if state not in ACCEPTS_WEBHOOK:
+        raise refused("a webhook", state, ACCEPTS_WEBHOOK, agent_id=agent_id)
 
 
 def refused(

@@ -112,10 +112,10 @@ class Schedule(Spec):
 
 
 class Webhook(Spec):
-    """An HTTP hook; `secrets` are taken in and never given out."""
+    """An HTTP hook; `secrets` are taken in and never given out: no form of a spec has them."""
 
     scheme: WebhookScheme = WebhookScheme.UNSPECIFIED
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
 
 
 class EventMatch(Spec):

@@ -29,6 +29,8 @@ _CHILDREN: Final = (
     "DELETE FROM schedule_cursors WHERE agent_id = ?",
     "DELETE FROM skips WHERE agent_id = ?",
     "DELETE FROM backfills WHERE agent_id = ?",
+    "DELETE FROM webhook_secrets WHERE agent_id = ?",
+    "DELETE FROM webhook_deliveries WHERE agent_id = ?",
     "DELETE FROM agent_memory WHERE agent_id = ?",
 )
 
@@ -89,7 +91,7 @@ class Agents:
         self._execute(_SET_FAILURES, (count, agent_id))
 
     def delete(self, agent_id: str) -> bool:
-        """Deletes the agent with its executions, logs, ledger, cursors, skips, backfills and memory. Events stay."""
+        """Deletes the agent with all that is its own (ports.store.AgentTable). Events stay."""
         self._known.pop(agent_id, None)
         if self._execute("DELETE FROM agents WHERE id = ?", (agent_id,)).rowcount == 0:
             return False

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from nightcrew.domain.errors import StoreError
+from nightcrew.ports.secrets import Secrets
 from nightcrew.ports.store import Transaction
 from nightcrew.store.sqlite.connection import open_writer
 from nightcrew.store.sqlite.faults import answerable, commit_failed, translated
@@ -51,12 +52,16 @@ class GroupCommit:
         path: The file.
         bounded: Whether a batch is cut when it has taken long.
         synced: Whether a commit waits until the disk has it; without, it outlives the process, not the machine.
+        vault: What seals secrets.
     """
 
-    def __init__(self, path: Path, *, bounded: bool = True, synced: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, bounded: bool = True, synced: bool = True, vault: Secrets | None = None
+    ) -> None:
         self._path = path
         self._bounded = bounded
         self._synced = synced
+        self._vault = vault
         self._connection: sqlite3.Connection | None = None
         self._transaction: SqliteTransaction | None = None
         self._version = 0
@@ -74,7 +79,7 @@ class GroupCommit:
                 connection = open_writer(self._path, synced=self._synced)
             except sqlite3.Error as error:
                 raise translated(error, self._path) from error
-            self._connection, self._transaction = connection, SqliteTransaction(connection)
+            self._connection, self._transaction = connection, SqliteTransaction(connection, self._vault)
         return self._connection, self._transaction
 
     def close(self) -> None:

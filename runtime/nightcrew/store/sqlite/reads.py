@@ -13,7 +13,8 @@ from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
 from nightcrew.domain.values import encode
 from nightcrew.ports.reads import AgentFigures, LastExecution, StoreFigures
-from nightcrew.store.sqlite import agent_rows, backfills, events, execution_rows, fires, logs, skips
+from nightcrew.ports.secrets import Secrets
+from nightcrew.store.sqlite import agent_rows, backfills, events, execution_rows, fires, hooks, logs, skips
 from nightcrew.store.sqlite.agent_rows import agent_of
 from nightcrew.store.sqlite.execution_rows import execution_of
 from nightcrew.store.sqlite.pages import page_select
@@ -90,8 +91,9 @@ _ACTIVE: Final = f"""
 class SqliteReads:
     """Implements ports.store.Reads."""
 
-    def __init__(self, pool: ReaderPool) -> None:
+    def __init__(self, pool: ReaderPool, vault: Secrets | None = None) -> None:
         self._pool = pool
+        self._vault = vault
 
     async def agent(self, agent_id: str) -> Agent | None:
         """The agent, or None."""
@@ -107,6 +109,11 @@ class SqliteReads:
         """Those of the given agents that exist."""
         rows = await self._pool.fetch(_AGENTS, (encode(list(agent_ids)),))
         return {agent.id: agent for agent in map(agent_of, rows)}
+
+    async def hook_secrets(self, agent_id: str, trigger_id: str) -> tuple[str, ...]:
+        """The secrets of a webhook trigger; none if it has none."""
+        rows = await self._pool.fetch(hooks.SECRETS, (agent_id, trigger_id))
+        return hooks.opened(self._vault, rows[0][0], agent_id, trigger_id) if rows else ()
 
     async def execution(self, execution_id: str) -> Execution | None:
         """The execution, or None."""

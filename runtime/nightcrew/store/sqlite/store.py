@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 from nightcrew.domain.errors import StoreError
 from nightcrew.ports.clock import Clock, Ids
+from nightcrew.ports.secrets import Secrets
 from nightcrew.ports.store import Transaction
 from nightcrew.store.sqlite.connection import open_loop_reader
 from nightcrew.store.sqlite.folder import FILE_NAME, make_file, make_folder
@@ -30,6 +31,7 @@ class SqliteStore:
         folder: The data folder; made if it is missing.
         clock: Dates the migrations.
         ids: Gives a new or restored file its incarnation.
+        vault: What seals the secrets of webhooks; without it none can be kept.
         lend_seconds: How long the event loop may be held while a batch of units runs (lane.ThreadLane tells why).
         on_loop: Run units and reads on the event loop itself and sync nothing: for tests, where an order that
             is always the same and no hops between threads are worth more than a loop that is never held up.
@@ -41,6 +43,7 @@ class SqliteStore:
         *,
         clock: Clock,
         ids: Ids,
+        vault: Secrets | None = None,
         lend_seconds: float = LEND_SECONDS,
         on_loop: bool = False,
     ) -> None:
@@ -51,13 +54,13 @@ class SqliteStore:
         self._lock = FolderLock(folder)
         if on_loop:
             # Unbounded: how far a batch gets must not hang on how fast the machine is.
-            lane: Lane = LoopLane(GroupCommit(self._path, bounded=False, synced=False))
+            lane: Lane = LoopLane(GroupCommit(self._path, bounded=False, synced=False, vault=vault))
             self._pool = ReaderPool(self._path, size=1, connect=open_loop_reader)
         else:
-            lane = ThreadLane(GroupCommit(self._path), lend_seconds=lend_seconds)
+            lane = ThreadLane(GroupCommit(self._path, vault=vault), lend_seconds=lend_seconds)
             self._pool = ReaderPool(self._path)
         self._writer = Writer(lane)
-        self._reads = SqliteReads(self._pool)
+        self._reads = SqliteReads(self._pool, vault)
         self._incarnation = ""
         self._open = False
         self._turning = False

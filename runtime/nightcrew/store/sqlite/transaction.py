@@ -2,11 +2,13 @@
 
 import sqlite3
 
+from nightcrew.ports.secrets import Secrets
 from nightcrew.store.sqlite.agents import Agents
 from nightcrew.store.sqlite.backfills import Backfills
 from nightcrew.store.sqlite.events import Events
 from nightcrew.store.sqlite.executions import Executions
 from nightcrew.store.sqlite.fires import Fires
+from nightcrew.store.sqlite.hooks import Hooks
 from nightcrew.store.sqlite.logs import Logs
 from nightcrew.store.sqlite.requests import Requests
 from nightcrew.store.sqlite.skips import Skips
@@ -22,12 +24,13 @@ class SqliteTransaction:
         "events",
         "executions",
         "fires",
+        "hooks",
         "logs",
         "requests",
         "skips",
     )
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, vault: Secrets | None = None) -> None:
         self._execute = connection.cursor().execute
         self.agents = Agents(connection)
         self.executions = Executions(connection)
@@ -36,6 +39,7 @@ class SqliteTransaction:
         self.fires = Fires(connection)
         self.skips = Skips(connection)
         self.backfills = Backfills(connection)
+        self.hooks = Hooks(connection, vault)
         self.requests = Requests(connection)
 
     def newest_sequence(self) -> int:
