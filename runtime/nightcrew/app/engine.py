@@ -47,6 +47,7 @@ from nightcrew.services.skips import SkipService
 from nightcrew.services.status import StatusService
 from nightcrew.services.use_cases import UseCases
 from nightcrew.services.watch import WatchService
+from nightcrew.services.webhooks import WebhookService
 from nightcrew.store.sqlite.store import SqliteStore
 from nightcrew.system.addresses import Addresses
 from nightcrew.system.secrets import SystemSecrets
@@ -171,6 +172,14 @@ class Engine:
             schedules=ScheduleService(reads=reads, clock=clock),
             skips=SkipService(commits=self.commits, clock=clock),
             status=StatusService(reads=reads, restarts=self.directory.restarts, clock=clock),
+            webhooks=WebhookService(
+                commits=self.commits,
+                reads=reads,
+                guard=self.guard,
+                secrets=self.secrets,
+                clock=clock,
+                ids=ids,
+            ),
             watch=WatchService(store=self.store, bus=bus, feed=feed, clock=clock),
             runtime=RuntimeService(
                 store=self.store,

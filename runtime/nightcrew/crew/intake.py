@@ -10,7 +10,7 @@ from nightcrew.crew.facts import execution_fact
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import Execution, ExecutionState, TriggerRef
 from nightcrew.domain.policies import max_concurrency
-from nightcrew.domain.values import checked, merged
+from nightcrew.domain.values import MAX_VALUE_BYTES, checked, merged
 from nightcrew.ports.store import Transaction
 
 
@@ -23,6 +23,7 @@ class Work:
         trigger: What made it.
         input: The call's input, merged over the agent's and the trigger's.
         whole_input: JSON text that is the input as it stands, in place of a merge: what a retry runs with.
+        max_bytes: What the merged input may be at most, as JSON.
     """
 
     execution_id: str
@@ -31,6 +32,7 @@ class Work:
     whole_input: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     priority: int = 0
+    max_bytes: int = MAX_VALUE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +119,4 @@ def _input_text(agent: Agent, work: Work) -> str:
     """The input as it is fixed at creation: the agent's, then the trigger's, then the call's."""
     trigger = agent.spec.trigger(work.trigger.trigger_id) if work.trigger.trigger_id else None
     whole = merged(agent.spec.input, trigger.input if trigger else None, work.input)
-    return checked(whole, field="input") if whole else "{}"
+    return checked(whole, field="input", limit=work.max_bytes) if whole else "{}"

@@ -30,15 +30,16 @@ def decode(text: str) -> Any:
     return json.loads(text)
 
 
-def checked(value: object, *, field: str) -> str:
+def checked(value: object, *, field: str, limit: int = MAX_VALUE_BYTES) -> str:
     """The JSON text of a value that came from outside.
 
     Args:
         value: Anything.
         field: The path to name in the error.
+        limit: How many bytes of JSON it may be.
 
     Raises:
-        InvalidArgument: It is no JSON (NaN, infinity, a key that is no string) or over 1 MiB.
+        InvalidArgument: It is no JSON (NaN, infinity, a key that is no string) or too large.
     """
     reason = flaw(value)
     if reason:
@@ -47,8 +48,8 @@ def checked(value: object, *, field: str) -> str:
         text = encode(value)  # type: ignore[arg-type]  # flaw() found it to be JSON
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument.of(field, f"must be a JSON value: {error}") from error
-    if len(text) > MAX_VALUE_BYTES or len(text.encode()) > MAX_VALUE_BYTES:
-        raise InvalidArgument.of(field, f"must be at most {MAX_VALUE_BYTES} bytes of JSON")
+    if len(text) > limit or len(text.encode()) > limit:
+        raise InvalidArgument.of(field, f"must be at most {limit} bytes of JSON")
     return text
 
 

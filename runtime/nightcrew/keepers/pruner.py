@@ -1,4 +1,4 @@
-"""Forgets what is no longer kept: answers by request id after 24 hours."""
+"""Forgets what is no longer kept: answers by request id after 24 hours, deliveries of webhooks after 7 days."""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,7 +8,9 @@ import structlog
 from nightcrew.crew.commits import Commits
 from nightcrew.domain.errors import NightcrewError
 from nightcrew.ports.clock import Clock
+from nightcrew.ports.store import Transaction
 from nightcrew.services.once import KEPT
+from nightcrew.services.webhooks import KEPT as DELIVERIES_KEPT
 
 EVERY: Final = 600.0
 BATCH: Final = 5000
@@ -35,11 +37,16 @@ class Pruner:
                 log.warning("pruning failed", error=error.message)
 
     async def prune(self) -> int:
-        """Deletes answers that are too old to count; returns how many."""
-        before = self._clock.now() - KEPT
+        """Deletes answers and deliveries that are too old to count; returns how many."""
+        now = self._clock.now()
+        return await self._all(
+            lambda tx: tx.requests.forget(before=now - KEPT, limit=BATCH)
+        ) + await self._all(lambda tx: tx.hooks.forget(before=now - DELIVERIES_KEPT, limit=BATCH))
+
+    async def _all(self, forget: Callable[[Transaction], int]) -> int:
         total = 0
         while True:
-            count = await self._commits.run(lambda tx, _after: tx.requests.forget(before=before, limit=BATCH))
+            count = await self._commits.run(lambda tx, _after: forget(tx))
             total += count
             if count < BATCH:
                 return total

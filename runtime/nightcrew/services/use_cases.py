@@ -13,6 +13,7 @@ from nightcrew.services.schedules import ScheduleService
 from nightcrew.services.skips import SkipService
 from nightcrew.services.status import StatusService
 from nightcrew.services.watch import WatchService
+from nightcrew.services.webhooks import WebhookService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,4 +30,5 @@ class UseCases:
     skips: SkipService
     status: StatusService
     watch: WatchService
+    webhooks: WebhookService
     runtime: RuntimeService
