@@ -30,9 +30,11 @@ def run(*, attempt=1, deadline=None, unclean=0):
     )
 
 
-def judged(end, asked, *, error=ERROR, attempt=1, deadline=None, unclean=0, random=0.5, policy=POLICY):
+def judged(
+    end, asked, *, error=ERROR, attempt=1, deadline=None, unclean=0, random=0.5, policy=POLICY, **rest
+):
     execution = run(attempt=attempt, deadline=deadline, unclean=unclean)
-    return decide(execution, end, asked, error=error, policy=policy, now=NOW, random=random)
+    return decide(execution, end, asked, error=error, policy=policy, now=NOW, random=random, **rest)
 
 
 def expected(end, asked, *, again):
@@ -123,3 +125,11 @@ def test_interruptions_in_a_row_end_in_a_crash_loop(unclean):
             assert f"interrupted {unclean + 1} times in a row" in verdict.error.message
             assert "signal 9" in verdict.error.message
             assert verdict.counts
+
+
+@pytest.mark.parametrize(("rest", "wait"), [(0.0, 10), (9.0, 10), (11.0, 11), (3600.0, 3600)])
+def test_whom_it_asked_may_want_a_longer_rest(rest, wait):
+    verdict = judged(End.RAISED, Asked.NOTHING, rest=rest)
+    assert verdict.next_attempt_time == NOW + timedelta(seconds=wait)
+    late = judged(End.RAISED, Asked.NOTHING, rest=rest, deadline=NOW + timedelta(seconds=wait))
+    assert late.event is ExecutionEvent.FAIL

@@ -14,13 +14,18 @@ import psutil
 import pytest
 import structlog
 
+from nightcrew.domain.addresses import Allowed
 from nightcrew.domain.execution import TriggerKind, TriggerRef
 from nightcrew.domain.spec.program import Isolation, LangflowProgram, Program, PythonProgram
 from nightcrew.hosts.process.host import ProcessHost, ProcessSettings
 from nightcrew.ports.host import Job, ProgramSource
+from nightcrew.programs.http import HttpRunner
 from nightcrew.programs.python import forget_python
 from nightcrew.system import capture
+from nightcrew.system.addresses import Addresses
+from nightcrew.system.clock import SystemClock
 from nightcrew.system.logging import configure_logging
+from nightcrew.system.outbound import HttpWayOut
 
 DATA = Path(__file__).parent.parent / "data"
 FLOWS = DATA / "flows"
@@ -91,6 +96,13 @@ class Programs:
             trigger=trigger or TriggerRef(kind=TriggerKind.MANUAL),
         )
         return dataclasses.replace(job, **changes)
+
+
+@pytest.fixture
+def http_runner():
+    """Runs HTTP programs, to wherever they go on this machine."""
+    clock = SystemClock()
+    return HttpRunner(HttpWayOut(Addresses(Allowed(private=True))), agent="nightcrew/test", now=clock.now)
 
 
 @pytest.fixture

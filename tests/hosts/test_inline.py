@@ -87,8 +87,8 @@ async def child(n):
 
 
 @pytest.fixture
-def host():
-    made = InlineHost(SystemClock())
+def host(http_runner):
+    made = InlineHost(SystemClock(), http=http_runner)
     yield made
     made.close()
 

@@ -231,7 +231,7 @@ async def test_an_agent_that_can_not_be_kept_as_its_file_says_is_a_fault_of_the_
         }
         (fault,) = faults(box)
         assert fault.startswith(f"{path}: agent 'hello': ")
-        assert "ISOLATION_INLINE" in fault
+        assert "a sync function never runs on the event loop" in fault
 
 
 async def test_two_agents_of_one_id_are_both_named_and_neither_is_loaded(given):

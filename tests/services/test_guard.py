@@ -56,7 +56,7 @@ def test_inline_is_for_async_functions(guard):
     _, fields = refusal(
         guard.check_manifest, manifest("python jobs:slow", isolation="ISOLATION_INLINE"), field="agents[3]"
     )
-    assert "jobs:slow" in fields["agents[3].spec.isolation"]
+    assert "a sync function never runs on the event loop" in fields["agents[3].spec.isolation"]
 
 
 def test_callers_tweak_what_is_harmless_and_nothing_else(guard):

@@ -28,25 +28,29 @@ class _Isolation:
 class _IsolationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Isolation.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ISOLATION_UNSPECIFIED: _Isolation.ValueType  # 0
-    """The program's own default: async functions INLINE; sync functions, flows and the rest POOL."""
+    """The program's own default: async functions and HTTP programs INLINE, sync functions and flows POOL, commands
+    DEDICATED.
+    """
     ISOLATION_INLINE: _Isolation.ValueType  # 1
-    """In the runtime's event loop; for async functions only, INVALID_ARGUMENT for others."""
+    """In the runtime's event loop; for async functions and HTTP programs only, INVALID_ARGUMENT for others."""
     ISOLATION_POOL: _Isolation.ValueType  # 2
-    """In a worker process that is shared with other agents."""
+    """In a worker process that is shared with other agents; not for commands and HTTP programs."""
     ISOLATION_DEDICATED: _Isolation.ValueType  # 3
-    """In a worker process of the agent's own."""
+    """In a worker process of the agent's own; a command is always a process of its own. Not for HTTP programs."""
 
 class Isolation(_Isolation, metaclass=_IsolationEnumTypeWrapper):
     """Where a program runs."""
 
 ISOLATION_UNSPECIFIED: Isolation.ValueType  # 0
-"""The program's own default: async functions INLINE; sync functions, flows and the rest POOL."""
+"""The program's own default: async functions and HTTP programs INLINE, sync functions and flows POOL, commands
+DEDICATED.
+"""
 ISOLATION_INLINE: Isolation.ValueType  # 1
-"""In the runtime's event loop; for async functions only, INVALID_ARGUMENT for others."""
+"""In the runtime's event loop; for async functions and HTTP programs only, INVALID_ARGUMENT for others."""
 ISOLATION_POOL: Isolation.ValueType  # 2
-"""In a worker process that is shared with other agents."""
+"""In a worker process that is shared with other agents; not for commands and HTTP programs."""
 ISOLATION_DEDICATED: Isolation.ValueType  # 3
-"""In a worker process of the agent's own."""
+"""In a worker process of the agent's own; a command is always a process of its own. Not for HTTP programs."""
 Global___Isolation: _TypeAlias = Isolation  # noqa: Y015
 
 @_typing.final
@@ -202,7 +206,12 @@ Global___LangflowProgram: _TypeAlias = LangflowProgram  # noqa: Y015
 
 @_typing.final
 class CommandProgram(_message.Message):
-    """A command, run as a process group of its own; never through a shell. The input is JSON on its stdin."""
+    """A command, run as a process group of its own; never through a shell. The input is JSON on its stdin. Its stdout, if it
+    is JSON, is the result; else its last line, if that is JSON; else its text. Other lines, and stderr, are in the log. An
+    exit code other than 0 is an error of the type `exit_N`, a signal `signal_NAME`. A cancel is SIGTERM, and SIGKILL after
+    the grace, to the whole group. Refused unless `nightcrew up --allow command`, and unless a file that was given to `up`
+    names the same command: argv, env and folder.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -230,14 +239,19 @@ class CommandProgram(_message.Message):
     ENV_FIELD_NUMBER: _builtins.int
     WORKING_DIRECTORY_FIELD_NUMBER: _builtins.int
     working_directory: _builtins.str
-    """The folder it runs in. Default: the folder of the file that names it."""
+    """The folder it runs in, from that of the file that names it. Default: that folder."""
     @_builtins.property
     def argv(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The program and its arguments. At least one; as a file given to `nightcrew up` names it."""
+        """The program and its arguments. At least one. A program with a slash is found from the folder it runs in, another one
+        in PATH.
+        """
 
     @_builtins.property
     def env(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Environment variables added to the worker's. `${secret:NAME}` is replaced when it runs. Default: none."""
+        """Environment variables beside PATH, HOME, LANG and the like, and NIGHTCREW_AGENT_ID, NIGHTCREW_EXECUTION_ID and
+        NIGHTCREW_ATTEMPT; nothing else of the runtime's own is inherited. `${secret:NAME}` is replaced when it runs.
+        Default: none.
+        """
 
     def __init__(
         self,
@@ -256,7 +270,12 @@ Global___CommandProgram: _TypeAlias = CommandProgram  # noqa: Y015
 
 @_typing.final
 class HttpProgram(_message.Message):
-    """An HTTP endpoint: the input is sent as JSON, a JSON answer is the result."""
+    """An HTTP endpoint: the input is sent as JSON, a JSON answer is the result, another one's text. At most 1 MiB is read. An
+    answer that is not 2xx is an error of the type `http_404` and the like; 429, 5xx, timeouts and broken connections may be
+    tried again, by the agent's retry policy, after the answer's Retry-After (an hour at most). Up to 5 redirects are
+    followed. The header Idempotency-Key is the execution's id in every attempt. Refused unless `nightcrew up --allow http`,
+    and unless a file that was given to `up` names the same endpoint: all of the fields below.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -285,12 +304,16 @@ class HttpProgram(_message.Message):
     HEADERS_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
     url: _builtins.str
-    """An http or https URL. Required. The runtime's own ports are refused, private ranges unless allowed."""
+    """An http or https URL without user and password. Required. The runtime's own ports are refused, private ranges unless
+    allowed (`allow_private`). `${secret:NAME}` in its path or query is replaced when it runs.
+    """
     method: _builtins.str
-    """The method. Default: POST."""
+    """POST, PUT, PATCH, or GET and DELETE, which send no input. Default: POST."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Headers added to the request. `${secret:NAME}` is replaced when it runs. Default: none."""
+        """Headers added to the request; sent to no other origin when a redirect leads there. `${secret:NAME}` is replaced when
+        it runs. Default: none.
+        """
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:

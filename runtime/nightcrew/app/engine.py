@@ -50,6 +50,7 @@ from nightcrew.services.watch import WatchService
 from nightcrew.services.webhooks import WebhookService
 from nightcrew.store.sqlite.store import SqliteStore
 from nightcrew.system.addresses import Addresses
+from nightcrew.system.outbound import HttpWayOut
 from nightcrew.system.secrets import SystemSecrets
 from nightcrew.system.zones import tzdata_version
 
@@ -113,11 +114,12 @@ class Engine:
         self.store = store or SqliteStore(settings.data, clock=clock, ids=ids, vault=self.secrets)
         self.addresses = Addresses(settings.allowed, own_ports=self._own_ports)
         self.registry = Registry()
-        self.guard = Guard(self.registry)
+        self.guard = Guard(self.registry, kinds=settings.allow, allowed=settings.allowed)
         self.bus = bus = Bus()
         self.commits = Commits(self.store, bus, ids)
         self.logs = LogWriter(self.commits, clock)
-        self.hosts = Hosts(settings, clock=clock)
+        self.way_out = HttpWayOut(self.addresses)
+        self.hosts = Hosts(settings, way_out=self.way_out, version=version("nightcrew"), clock=clock)
         self.executor = Executor(
             commits=self.commits,
             registry=self.registry,

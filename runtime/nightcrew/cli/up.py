@@ -1,6 +1,7 @@
 """`nightcrew up`: serves agents until it is told to stop."""
 
 import asyncio
+import inspect
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import typer
 import uvloop
 
 from nightcrew.app.runtime import Runtime
-from nightcrew.config.settings import LogFormat, Settings, load_settings
+from nightcrew.config.settings import FILE, LogFormat, Settings, load_settings
 from nightcrew.domain.errors import InvalidArgument, NightcrewError
 from nightcrew.services.catalog import Report
 from nightcrew.system.clock import SystemClock
@@ -50,6 +51,10 @@ def up(
     drain: Annotated[
         float | None, typer.Option(help="Seconds that running work gets at SIGTERM (default: 10).")
     ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="Kinds of programs that are off by default: command, http. May be given twice."),
+    ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete agents whose source is no longer given.")
     ] = False,
@@ -64,20 +69,31 @@ def up(
     """
     try:
         settings = load_settings(
-            data=data, grpc=grpc, http=http, log_format=log_format, log_level=log_level, drain=drain
+            data=data,
+            grpc=grpc,
+            http=http,
+            log_format=log_format,
+            log_level=log_level,
+            drain=drain,
+            allow=allow or None,
         )
     except InvalidArgument as error:
         for violation in error.violations:
-            print(
-                f"nightcrew up: --{violation.field.replace('_', '-')}: {violation.description}",
-                file=sys.stderr,
-            )
+            print(f"nightcrew up: {_called(violation.field)}: {violation.description}", file=sys.stderr)
         raise typer.Exit(WRONG_USE) from None
     missing = [path for path in paths or () if not path.exists()]
     if missing:
         print(f"nightcrew up: {missing[0]} does not exist", file=sys.stderr)
         raise typer.Exit(WRONG_USE)
     raise typer.Exit(_run(serve(settings, paths or [], prune=prune)))
+
+
+def _called(field: str) -> str:
+    """A setting as people gave it: a flag, or the key in nightcrew.toml of one that has none."""
+    name, _, rest = field.partition(".")
+    if name in inspect.signature(up).parameters:
+        return f"--{name.replace('_', '-')}"
+    return f"{name}.{rest} ({FILE})" if rest else f"{name} ({FILE})"
 
 
 def _run(serving: Coroutine[Any, Any, int]) -> int:

@@ -38,6 +38,12 @@ class Settings(BaseSettings):
         workers: POOL workers for Python programs, and as many for flows; 0 is one a core.
         worker_memory: Bytes of memory a worker may hold before it is ended.
         secret_key: What secrets are sealed with, 32 bytes in base64; empty is a key file in the data folder.
+        allow: Kinds of programs that may run besides functions and flows: `command`, `http`.
+        commands: Commands that run at once; 0 is eight a core.
+        command_memory: Bytes that a command may hold, with all that it started; 0 is no bound, here and below.
+        command_processes: Processes that a command may have.
+        command_cpu: Seconds of CPU time that each of its processes may use.
+        command_file_size: Bytes that a file it writes may have.
         allow_private: Whether HTTP programs, outbound hooks and brokers may be at private addresses, this machine's
             included: true, or those names, addresses and networks that may.
     """
@@ -53,6 +59,12 @@ class Settings(BaseSettings):
     workers: int = Field(default=0, ge=0, le=256)
     worker_memory: int = Field(default=2 * 1024**3, ge=64 * 1024**2)
     secret_key: SecretStr = SecretStr("")
+    allow: Annotated[tuple[Literal["command", "http"], ...], NoDecode] = ()
+    commands: int = Field(default=0, ge=0, le=4096)
+    command_memory: int = Field(default=2 * 1024**3, ge=0)
+    command_processes: int = Field(default=256, ge=0)
+    command_cpu: int = Field(default=0, ge=0)
+    command_file_size: int = Field(default=4 * 1024**3, ge=0)
     allow_private: Annotated[bool | tuple[str, ...], NoDecode] = False
 
     @field_validator("grpc")
@@ -73,6 +85,11 @@ class Settings(BaseSettings):
         if value.get_secret_value():
             key_of(value.get_secret_value())
         return value
+
+    @field_validator("allow", mode="before")
+    @classmethod
+    def _kinds(cls, value: Any) -> Any:
+        return _listed(value) if isinstance(value, str) else value
 
     @field_validator("allow_private", mode="before")
     @classmethod

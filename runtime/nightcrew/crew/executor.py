@@ -208,14 +208,20 @@ class Executor:
             isolation = self._placement(spec.isolation, source)
         except InvalidArgument as error:
             return NotLoaded(ExecutionError(type="program_load", message=error.message, retryable=False))
+        hidden: list[str] = []
+
+        def named(name: str) -> str:
+            hidden.append(self._secrets.named(name))
+            return hidden[-1]
+
         try:
-            program = resolved_program(spec.program, self._secrets.named)
+            program = resolved_program(spec.program, named)
         except SecretUnavailable as error:
             return Failed(ExecutionError(type="secret_unavailable", message=error.message))
         if run.asked is not Asked.NOTHING:
             return Cancelled()  # it was asked to end before it began: its host did not know it yet
         run.arm(self._clock.now())
-        return await self._host.run(run.job(source, isolation, program), run.log)
+        return await self._host.run(run.job(source, isolation, program, hidden), run.log)
 
     def _judged(self, run: Run, outcome: Outcome) -> Verdict:
         end, error = _end(outcome)
@@ -225,6 +231,7 @@ class Executor:
             run.asked,
             error=error,
             policy=retry_policy(run.claimed.agent.spec.execution),
+            rest=outcome.retry_after if isinstance(outcome, Failed) else 0.0,
             now=self._clock.now(),
             random=self._ids.random(),
         )

@@ -1,5 +1,6 @@
 """One run in memory: a claimed attempt, what was asked of it, and the timers that ask."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +64,9 @@ class Run:
             timer.cancel()
         self._timers.clear()
 
-    def job(self, source: ProgramSource, isolation: Isolation, program: Program) -> Job:
+    def job(
+        self, source: ProgramSource, isolation: Isolation, program: Program, hidden: Sequence[str] = ()
+    ) -> Job:
         """What the host needs to run it; the program is the agent's with its secrets in place."""
         execution, agent = self.execution, self.claimed.agent
         single = max_concurrency(agent.spec) == 1
@@ -83,6 +86,7 @@ class Run:
             if single
             else "ctx.state needs max_concurrency 1: two runs would overwrite each other",
             cancel_grace=self.grace,
+            hidden=tuple(hidden),
             own_worker=execution.unclean >= CRASH_LOOP_OWN_WORKER,
         )
 

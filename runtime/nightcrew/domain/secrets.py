@@ -3,11 +3,12 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from nightcrew.domain.errors import FieldViolation, InvalidArgument, join_path
 from nightcrew.domain.spec.program import Program
+from nightcrew.domain.values import encode
 
 NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 """It is a part of a variable's name and of a file's path, so it has neither dots nor slashes."""
@@ -15,6 +16,8 @@ NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 KEY_BYTES: Final = 32
 """The key that secrets are sealed with is one of AES-256."""
 
+HIDDEN: Final = "[secret]"
+_TELLING: Final = 4
 _REFERENCE: Final = re.compile(r"\$\{secret:([^}]*)(\}?)")
 
 Named = Callable[[str], str]
@@ -66,7 +69,7 @@ def resolved_all(texts: Mapping[str, str], named: Named) -> dict[str, str]:
 
 
 def resolved_program(program: Program, named: Named) -> Program:
-    """The program as a run is handed it: references in variables, environment and headers resolved.
+    """The program as a run is handed it: references in variables, environment, headers and URL resolved.
 
     Raises:
         SecretUnavailable: One of the secrets does not exist.
@@ -74,7 +77,10 @@ def resolved_program(program: Program, named: Named) -> Program:
     for kind, field, texts in _places(program):
         if any(map(refers, texts.values())):
             part = getattr(program, kind).model_copy(update={field: resolved_all(texts, named)})
-            return program.model_copy(update={kind: part})
+            program = program.model_copy(update={kind: part})
+    if program.http is not None and refers(program.http.url):
+        url = resolved(program.http.url, named)
+        program = program.model_copy(update={"http": program.http.model_copy(update={"url": url})})
     return program
 
 
@@ -90,8 +96,22 @@ def check_program(program: Program, *, field: str) -> None:
         for key, text in texts.items()
         if (why := flaw(text))
     ]
+    if program.http is not None and (why := flaw(program.http.url)):
+        found.append(FieldViolation(join_path(field, "http.url"), why))
     if found:
         raise InvalidArgument("; ".join(f"{v.field}: {v.description}" for v in found), violations=found)
+
+
+def without(text: str, hidden: Collection[str]) -> str:
+    """The text with a mark in place of every secret in it, also as JSON writes it.
+
+    A secret of fewer than four characters is left: it would be found where it is none.
+    """
+    for secret in hidden:
+        if len(secret) >= _TELLING:
+            text = text.replace(secret, HIDDEN)
+            text = text.replace(encode(secret)[1:-1], HIDDEN)
+    return text
 
 
 def _places(program: Program) -> list[tuple[str, str, Mapping[str, str]]]:

@@ -5,7 +5,7 @@ Sources: semantics.md, An execution's states (cancel, retry, interruptions, time
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
@@ -70,6 +70,7 @@ def decide(
     policy: ResolvedRetry,
     now: datetime,
     random: float,
+    rest: float = 0.0,
 ) -> Verdict:
     """The verdict on an attempt.
 
@@ -81,6 +82,7 @@ def decide(
         policy: The agent's retry policy.
         now: The wall clock.
         random: In [0, 1), for the back-off's jitter.
+        rest: Seconds that another attempt has to wait at least: whom it asks has said so.
     """
     why = error or ExecutionError(type=end.name.lower(), message="")
     # Ends that are a fault of the agent itself, whatever becomes of the execution.
@@ -107,7 +109,7 @@ def decide(
             event = ExecutionEvent.FAIL
     if fault or not may_retry(policy, execution.attempt, why):
         return Verdict(event, why, agent_fault=fault, counts=True)
-    at = now + backoff(policy, execution.attempt, random)
+    at = now + max(backoff(policy, execution.attempt, random), timedelta(seconds=rest))
     if execution.deadline is not None and at >= execution.deadline:
         return Verdict(event, why, counts=True)
     return Verdict(ExecutionEvent.RETRY_LATER, why, next_attempt_time=at)

@@ -11,7 +11,7 @@ from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.execution import ExecutionError
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.ports.host import Cancelled, Failed, Job, NotLoaded, Outcome, Succeeded
-from nightcrew.programs.errors import LoadError
+from nightcrew.programs.errors import HttpError, LoadError
 from nightcrew.programs.failure import execution_error
 from nightcrew.programs.result import result_text
 from nightcrew.system.capture import logger_of
@@ -66,4 +66,4 @@ class Attempt:
         failure = execution_error(error)
         if isinstance(error, asyncio.CancelledError) and not failure.message:
             failure = replace(failure, message="the program cancelled itself: nobody had asked it to end")
-        return Failed(failure)
+        return Failed(failure, error.retry_after if isinstance(error, HttpError) else 0.0)

@@ -1,4 +1,4 @@
-"""Async programs as tasks on the runtime's own event loop."""
+"""Async programs, and HTTP programs, as tasks on the runtime's own event loop."""
 
 import asyncio
 import threading
@@ -13,6 +13,7 @@ from nightcrew.hosts.attempt import Attempt
 from nightcrew.hosts.watchdog import Watchdog
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.host import Abandoned, Interrupted, Job, LogSink, Outcome
+from nightcrew.programs.http import HttpRunner
 from nightcrew.programs.python import load_python
 from nightcrew.system.capture import recording
 
@@ -23,17 +24,19 @@ _log = structlog.get_logger(__name__)
 
 
 class InlineHost:
-    """Runs async python programs on this loop (ports.host.Host).
+    """Runs async python programs and HTTP programs on this loop (ports.host.Host).
 
     A program that blocks the loop for over `block_limit` seconds is named in a warning, with its stack.
 
     Args:
         clock: Gives log entries their time and measures a kill's patience.
+        http: Runs HTTP programs.
         block_limit: Seconds.
     """
 
-    def __init__(self, clock: Clock, *, block_limit: float = 0.25) -> None:
+    def __init__(self, clock: Clock, *, http: HttpRunner, block_limit: float = 0.25) -> None:
         self._clock = clock
+        self._http = http
         self._running: dict[tuple[str, int], _Running] = {}
         self._watchdog = Watchdog(block_limit)
 
@@ -49,7 +52,7 @@ class InlineHost:
 
     async def run(self, job: Job, sink: LogSink) -> Outcome:
         """Runs one attempt to its end. If the awaiting task is cancelled the program is cancelled, too."""
-        running = _Running(job, sink, now=self._clock.now)
+        running = _Running(job, sink, http=self._http, now=self._clock.now)
         key = (job.execution_id, job.lease)
         self._running[key] = running
         task = running.start()
@@ -88,9 +91,9 @@ class InlineHost:
 class _Running:
     """One program on the loop, and the future that its `run` waits for."""
 
-    __slots__ = ("attempt", "killed", "outcome", "task")
+    __slots__ = ("_http", "attempt", "killed", "outcome", "task")
 
-    def __init__(self, job: Job, sink: LogSink, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, job: Job, sink: LogSink, *, http: HttpRunner, now: Callable[[], datetime]) -> None:
         loop = asyncio.get_running_loop()
         home = threading.get_ident()
 
@@ -100,6 +103,7 @@ class _Running:
             elif not loop.is_closed():
                 loop.call_soon_threadsafe(sink.write, (entry,))
 
+        self._http = http
         self.attempt = Attempt(job, now=now, emit=emit)
         self.outcome: asyncio.Future[Outcome] = loop.create_future()
         self.killed = False
@@ -120,8 +124,11 @@ class _Running:
         attempt = self.attempt
         with recording(attempt.recorder):
             try:
-                entry = load_python(attempt.job.source)
-                value = await entry.call(attempt.context, attempt.job.input)
+                if attempt.job.source.kind == "http":
+                    value = await self._http.run(attempt.job)
+                else:
+                    entry = load_python(attempt.job.source)
+                    value = await entry.call(attempt.context, attempt.job.input)
             except BaseException as error:  # noqa: BLE001 - SystemExit of a program must not end the loop
                 return attempt.raised(error)
             return attempt.returned(value)

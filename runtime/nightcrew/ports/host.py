@@ -14,13 +14,14 @@ class ProgramSource:
     """Where a registered program's code is: only what `nightcrew up` was given has one.
 
     Attributes:
-        kind: `python` or `langflow`.
-        name: What it is registered as: `package.module:object`, or the flow's name.
-        path: The file that holds it.
-        root: The folder that goes on sys.path for it (python).
+        kind: `python`, `langflow`, `command` or `http`.
+        name: What people call it: `package.module:object`, the flow's name, the command, the URL.
+        path: The file that holds it, or names it.
+        root: The folder that goes on sys.path for it (python), or that it runs in unless it says another (command).
         module: The module's dotted name (python).
         attribute: The object's name in the module (python).
         is_async: Whether it may run on the event loop (python: the object is a coroutine function).
+        content: What a program is known by where that is not the name (spec's Program.key).
     """
 
     kind: str
@@ -30,6 +31,12 @@ class ProgramSource:
     module: str = ""
     attribute: str = ""
     is_async: bool = False
+    content: str = ""
+
+    @property
+    def key(self) -> str:
+        """What a program of this source is looked up by."""
+        return self.content or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +49,7 @@ class Job:
         memory: The agent's kept `ctx.state`, or None where the agent may not use it (max_concurrency is not
             1); `memory_refusal` then says why.
         cancel_grace: Seconds between a cancel and the kill.
+        hidden: The secrets that stand in the program: whatever is told of the run must not hold them.
     """
 
     execution_id: str
@@ -58,6 +66,7 @@ class Job:
     memory_refusal: str = ""
     cancel_grace: float = 10.0
     own_worker: bool = False
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +79,10 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It raised, or what it returned can't be kept."""
+    """It raised, or what it returned can't be kept; `retry_after` are the seconds that whom it asked wants to rest."""
 
     error: ExecutionError
+    retry_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Errors about programs: code that can't be loaded, and an input that a program does not take."""
+"""Errors of programs: code that can't be loaded, an input that is not taken, flows and endpoints that fail."""
 
 from nightcrew.domain.errors import NightcrewError
 from nightcrew.domain.execution import ExecutionError
@@ -36,6 +36,28 @@ class InvalidInput(NightcrewError):  # noqa: N818 - named like the domain's erro
     """The input does not fit what the program takes; trying again would not help."""
 
     code = INVALID_INPUT
+
+
+class HttpError(Exception):
+    """An endpoint did not do what it was asked to, or could not be asked.
+
+    Args:
+        message: What happened, without secrets.
+        type_name: Such as `http_404`.
+        retryable: Whether trying again may help.
+        retry_after: Seconds that the endpoint wants to be left alone.
+    """
+
+    def __init__(self, message: str, *, type_name: str, retryable: bool, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.type_name = type_name
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+    def to_execution_error(self) -> ExecutionError:
+        """The error as an execution carries it."""
+        return ExecutionError(type=self.type_name, message=self.message, retryable=self.retryable)
 
 
 class FlowError(Exception):

@@ -8,7 +8,7 @@ from typing import Final
 from nightcrew.agent.errors import NonRetryable
 from nightcrew.domain.errors import NightcrewError
 from nightcrew.domain.execution import ExecutionError
-from nightcrew.programs.errors import FlowError, InvalidInput, LoadError
+from nightcrew.programs.errors import FlowError, HttpError, InvalidInput, LoadError
 
 MAX_MESSAGE: Final = 8 * 1024
 MAX_TRACEBACK: Final = 64 * 1024
@@ -17,7 +17,7 @@ _OWN: Final = str(Path(__file__).resolve().parent.parent)
 
 def execution_error(error: BaseException) -> ExecutionError:
     """The exception as an execution carries it; never raises, whatever `str(error)` does."""
-    if isinstance(error, (LoadError, FlowError)):
+    if isinstance(error, (LoadError, FlowError, HttpError)):
         return error.to_execution_error()
     if isinstance(error, InvalidInput):
         return ExecutionError(type=error.code, message=error.message, retryable=False)

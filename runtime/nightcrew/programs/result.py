@@ -1,6 +1,7 @@
 """What a program returned, as JSON: dataclasses and models in their dict forms, everything else refused."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -41,6 +42,18 @@ def result_text(value: object) -> str | ExecutionError:
     except Exception as error:  # noqa: BLE001 - a model's own serializer may raise anything
         reason = f"the result is no JSON: {type(error).__name__}: {error}"
         return ExecutionError(type=NOT_JSON, message=shorten(reason, _MAX_REASON), retryable=False)
+
+
+def read_json(text: str) -> Any:
+    """The value of a text that is JSON and can be kept; ValueError if it is neither."""
+    try:
+        value = json.loads(text)
+        why = flaw(value)
+    except RecursionError:
+        why = "it is nested too deep"
+    if why:
+        raise ValueError(why)
+    return value
 
 
 def plain_value(value: object, depth: int = 0) -> Any:

@@ -23,6 +23,7 @@ from nightcrew.domain.spec.agent import Manifest
 from nightcrew.domain.values import encode
 from nightcrew.domain.webhook.keeping import keeping
 from nightcrew.ports.clock import Clock
+from nightcrew.ports.host import ProgramSource
 from nightcrew.ports.secrets import Secrets
 from nightcrew.ports.store import Transaction
 from nightcrew.programs.discovery import Fault
@@ -89,11 +90,8 @@ class Catalog:
     def discover(self) -> None:
         """Reads every file; a fault of one is kept and does not stop the others. Blocks while files are imported."""
         given = gather(self._paths, also=self._also)
-        self._registry.put(one.found.source for one in given.agents)
         for one in given.agents:
-            source = one.found.source
-            if source.kind == "langflow":
-                self._registry.put_flow(source.name, read_flow(source.path))
+            self._register(one.found.source)
         kept = []
         for one in given.agents:
             try:
@@ -104,6 +102,15 @@ class Catalog:
                 kept.append(one)
         given.agents[:] = kept
         self._given = given
+
+    def _register(self, source: ProgramSource) -> None:
+        # What may not run is not there to be found: agents that were made while it might have been fail clearly.
+        if why := self._guard.closed_kind(source.kind):
+            self._registry.put_fault(source.kind, source.key, why)
+            return
+        self._registry.put([source])
+        if source.kind == "langflow":
+            self._registry.put_flow(source.name, read_flow(source.path))
 
     async def apply(self, *, prune: bool = False) -> Report:
         """Writes what the files say, in one transaction."""

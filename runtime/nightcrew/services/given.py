@@ -79,7 +79,7 @@ def gather(paths: Sequence[Path], *, also: Sequence[Given] = ()) -> Gathered:
         if file.suffix in YAML:
             discovery = discover_manifests(file, roots=roots, known=known, refused=set(twins.values()))
             gathered.add(str(file), discovery)
-    return _without_twins(gathered)
+    return _without_twins(_without_ambiguous(gathered))
 
 
 def _files(path: Path, gathered: Gathered) -> Iterator[Path]:
@@ -121,6 +121,29 @@ def _module_twins(modules: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     """Files whose module's name is another's too."""
     counts = Counter(module for _, module in modules.values())
     return {file: module for file, (_, module) in modules.items() if counts[module] > 1}
+
+
+def _without_ambiguous(gathered: Gathered) -> Gathered:
+    """Commands are known by what their files say of them: two of one content that run elsewhere can't be told apart."""
+    folders: defaultdict[str, set[str]] = defaultdict(set)
+    for one in gathered.agents:
+        command = one.found.definition.manifest.spec.program.command
+        if command is not None:
+            source = one.found.source
+            folders[source.key].add(str(Path(source.root, command.working_directory)))
+    kept = []
+    for one in gathered.agents:
+        where = sorted(folders.get(one.found.source.key, ()))
+        if len(where) < 2:  # noqa: PLR2004 - two are one too many
+            kept.append(one)
+            continue
+        what = (
+            f"agent {one.agent_id!r}: the same command is named for several folders ({', '.join(where)}):"
+            " write its working_directory in full"
+        )
+        gathered.refuse(one.path, Fault(one.path, 0, what))
+    gathered.agents[:] = kept
+    return gathered
 
 
 def _without_twins(gathered: Gathered) -> Gathered:

@@ -1,10 +1,11 @@
 """What may be asked now, and of what: draining, allowed programs, features that are built, guarded tweaks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from nightcrew.crew.registry import Registry
+from nightcrew.domain.addresses import Allowed, Own, literal, refusal
 from nightcrew.domain.durations import format_instant
 from nightcrew.domain.errors import FieldViolation, InvalidArgument, Unavailable
 from nightcrew.domain.restart import resolve as resolve_restart
@@ -12,22 +13,36 @@ from nightcrew.domain.retry import resolve as resolve_retry
 from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.secrets import check_program
 from nightcrew.domain.spec.agent import AgentSpec, Manifest
-from nightcrew.domain.spec.program import Isolation, Program
+from nightcrew.domain.spec.program import HttpProgram, Program
 from nightcrew.domain.spec.trigger import Trigger
 from nightcrew.domain.values import checked, merged
+from nightcrew.domain.web_address import web_address
+from nightcrew.hosts.router import resolve_isolation
 from nightcrew.ports.host import ProgramSource
 from nightcrew.programs.tweaks import tweak_faults
 from nightcrew.services.hook_secrets import check_secrets
 
+CLOSED_KINDS: Final = frozenset({"command", "http"})
+"""Programs that run only where `up` was told to allow their kind."""
 MAX_LABEL: Final = 256
 MAX_LABELS: Final = 64
 
 
 class Guard:
-    """Checks that need to know what `up` was given, or whether the runtime still takes work."""
+    """Checks that need to know what `up` was given, or whether the runtime still takes work.
 
-    def __init__(self, registry: Registry) -> None:
+    Args:
+        registry: What `up` was given.
+        kinds: Which of the kinds of programs that are off by default may run.
+        allowed: Where HTTP programs may connect to besides public addresses.
+    """
+
+    def __init__(
+        self, registry: Registry, *, kinds: Collection[str] = (), allowed: Allowed | None = None
+    ) -> None:
         self._registry = registry
+        self._kinds = frozenset(kinds)
+        self._allowed = allowed or Allowed()
         self._closed = ""
 
     def close(self, why: str) -> None:
@@ -92,11 +107,20 @@ class Guard:
     def _program(self, manifest: Manifest) -> None:
         spec = manifest.spec
         source = self.source_of(spec.program, field="spec.program")
-        if spec.isolation is Isolation.INLINE and not source.is_async:
-            raise InvalidArgument.of(
-                "spec.isolation",
-                f"ISOLATION_INLINE is for async functions; {source.name} is none and would block the runtime",
-            )
+        if spec.program.http is not None:
+            self._endpoint(spec.program.http)
+        resolve_isolation(spec.isolation, source)
+
+    def _endpoint(self, program: HttpProgram) -> None:
+        """An address that is written in a URL is judged at once; a name, when it is called."""
+        where = web_address(program.url)
+        address = literal(where.host)
+        if address is not None:
+            why = refusal(address, where.port, host=where.host, allowed=self._allowed, own=Own())
+            if why:
+                raise InvalidArgument.of(
+                    "spec.program.http.url", f"{where.host} {why}", code="address_refused"
+                )
 
     def source_of(self, program: Program, *, field: str) -> ProgramSource:
         """The source of a program that may run.
@@ -104,6 +128,8 @@ class Guard:
         Raises:
             InvalidArgument: `program_not_allowed`: `up` was not given it.
         """
+        if why := self.closed_kind(program.kind):
+            raise InvalidArgument.of(f"{field}.{program.kind}", why, code="program_not_allowed")
         source = self._registry.find(program)
         if source is not None:
             return source
@@ -113,6 +139,15 @@ class Guard:
             f"{field}.{program.kind}",
             f"{program.name!r} is not among what `nightcrew up` was given ({choice})",
             code="program_not_allowed",
+        )
+
+    def closed_kind(self, kind: str) -> str:
+        """Why no program of a kind may run, and how to allow it; an empty string if they may."""
+        if kind not in CLOSED_KINDS or kind in self._kinds:
+            return ""
+        return (
+            f"{kind} programs are off: `nightcrew up --allow {kind}` (or NIGHTCREW_ALLOW={kind}, or"
+            f' allow = ["{kind}"] in nightcrew.toml) allows those that its files name'
         )
 
     def check_input(self, program: Program, data: Mapping[str, Any]) -> None:

@@ -62,6 +62,15 @@ def _found(
                 "spec.program.python.entrypoint", f"two files are the module {module!r}; rename one"
             )
         source = locate(program.python.entrypoint, [path.parent, *roots])
+    elif program.langflow is None:
+        source = ProgramSource(
+            kind=program.kind,
+            name=program.name,
+            path=str(path),
+            root=str(path.parent),
+            is_async=program.http is not None,
+            content=program.key,
+        )
     else:
         same = [one for one in known if one.kind == program.kind and one.name == program.name]
         if not same:

@@ -1,12 +1,40 @@
-"""A tiny process beside each worker that ends the worker's whole group when the runtime has gone.
+"""How a process, and all that it starts, dies with the runtime: a parent-death signal, and a guardian beside it.
 
-The worker itself notices its pipe's end only while Python runs in it, and the kernel's parent-death signal
-ends it alone: what it had started would live on. The guardian waits for the end of the same pipe.
+The kernel's parent-death signal ends the process alone: what it had started would live on. The guardian waits for the
+end of a pipe that the runtime holds, and ends the whole group. Only the standard library is imported here: a command's
+launcher runs this before anything else is there.
 """
 
+import contextlib
+import ctypes
 import os
 import select
 import signal
+import sys
+from pathlib import Path
+from typing import Final, NoReturn
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def die() -> NoReturn:
+    """Ends this process and everything it started, at once: the runtime has gone, nobody takes results."""
+    if os.getpgrp() == os.getpid():
+        with contextlib.suppress(OSError):
+            os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
+def bind_to_parent(parent: int) -> None:
+    """Linux: have the kernel kill this process when its parent dies, whatever its threads do then."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # When memory runs out the kernel is to take a worker, not the runtime.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+    if os.getppid() != parent:
+        die()
 
 
 def post_guardian(pipe: int) -> None:
@@ -32,6 +60,9 @@ def post_guardian(pipe: int) -> None:
 def _guard(pipe: int, group: int) -> None:
     for standard in (0, 1, 2):
         os.close(standard)
+    # The group may be asked to end and have a while for it: until it has, it is guarded.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     poll = select.poll()
     # No event is asked for: an end is always told, and what arrives is the worker's to read.
     poll.register(pipe, 0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -11,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from nightcrew.hosts.process import protocol
-from nightcrew.hosts.process.launch import Launched
+from nightcrew.hosts.process.launch import Launched, Lines, worker_command
 from nightcrew.ports.host import Interrupted, Job, LogSink, Outcome
 
 START_TIMEOUT: Final = 60.0
@@ -119,7 +120,9 @@ class WorkerLink(asyncio.Protocol):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         try:
             ours.setblocking(False)
-            self._process = Launched(theirs.fileno(), flows=self._flows, log_level=self._log_level)
+            pipe = theirs.fileno()
+            command = worker_command(pipe, flows=self._flows, log_level=self._log_level)
+            self._process = Launched(command, pipe=pipe)
             self.pid = self._process.pid
             self._transport, _ = await self._loop.create_unix_connection(lambda: self, sock=ours)
         except OSError as error:
@@ -217,7 +220,11 @@ class WorkerLink(asyncio.Protocol):
 
     async def _watch(self, process: Launched) -> None:
         """Follows the process to its end, keeps what it prints, then tells everybody."""
-        output = asyncio.ensure_future(process.output(self._said))
+        stdout, stderr = (
+            Lines(functools.partial(_log.info, worker=self.name, stream=name))
+            for name in ("stdout", "stderr")
+        )
+        output = asyncio.ensure_future(process.output(stdout=stdout.take, stderr=stderr.take))
         try:
             code = await process.exited()
             # What it left running shares its pipes: without this their ends would never come.
@@ -230,6 +237,8 @@ class WorkerLink(asyncio.Protocol):
             self._finish(_how(code))
         finally:
             output.cancel()
+            stdout.end()
+            stderr.end()
             self.kill("the runtime ends", reason=DRAINED)
             self._finish("ended with the runtime")
 
@@ -252,9 +261,6 @@ class WorkerLink(asyncio.Protocol):
             _log.warning("a worker has ended", worker=self.name, pid=self.pid, how=message, runs=len(lost))
         self._ended.set()
         self._freed(self)
-
-    def _said(self, stream: str, line: str) -> None:
-        _log.info(line, worker=self.name, stream=stream)
 
 
 def _how(code: int) -> str:

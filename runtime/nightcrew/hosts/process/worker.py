@@ -2,20 +2,15 @@
 
 import argparse
 import asyncio
-import contextlib
-import ctypes
 import os
-import signal
 import socket
-import sys
 import threading
-from pathlib import Path
 from typing import Any, Final
 
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.hosts.attempt import Attempt
 from nightcrew.hosts.process import protocol
-from nightcrew.hosts.process.guardian import post_guardian
+from nightcrew.hosts.process.guardian import bind_to_parent, die, post_guardian
 from nightcrew.hosts.process.runs import AsyncRun, SyncRun, WorkerRun
 from nightcrew.ports.host import Outcome
 from nightcrew.programs.langflow.runner import FlowRunner
@@ -24,7 +19,6 @@ from nightcrew.system.clock import SystemClock
 from nightcrew.system.logging import configure_logging
 
 BEAT_INTERVAL: Final = 1.0
-_PR_SET_PDEATHSIG: Final = 1
 _CHUNK: Final = 256 * 1024
 
 
@@ -103,26 +97,6 @@ class Worker:
                 self._pipe.sendall(frame)
             except OSError:
                 die()
-
-
-def die() -> None:
-    """Ends this process and everything it started, at once: the runtime has gone, nobody takes results."""
-    if os.getpgrp() == os.getpid():
-        with contextlib.suppress(OSError):
-            os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)
-
-
-def bind_to_parent(parent: int) -> None:
-    """Linux: have the kernel kill this process when its parent dies, whatever its threads do then."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # When memory runs out the kernel is to take a worker, not the runtime.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
-    if os.getppid() != parent:
-        die()
 
 
 def main() -> None:

@@ -1,0 +1,51 @@
+"""The first moments of a command's process: bound to the runtime, guarded and limited, it becomes the command.
+
+Run by its path, with the standard library alone (`python -I -S`), so that it takes 15 ms and nothing of the command's
+environment or folder is loaded into it. An exec keeps the process: its id, its group, the parent-death signal.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from nightcrew.hosts.process.guardian import bind_to_parent, post_guardian
+
+CAN_NOT_RUN = 126
+"""What shells exit with when a command is there, but can't be executed."""
+
+
+def main() -> None:
+    """`launcher.py {"pipe": FD, "parent": PID, "program": PATH, "cpu": SECONDS, "file_size": BYTES} ARGV…`."""
+    options = json.loads(sys.argv[1])
+    bind_to_parent(options["parent"])
+    post_guardian(options["pipe"])
+    os.set_inheritable(options["pipe"], False)
+    _limit(resource.RLIMIT_CORE, 0)
+    if options["cpu"]:
+        _limit(resource.RLIMIT_CPU, options["cpu"])
+    if options["file_size"]:
+        _limit(resource.RLIMIT_FSIZE, options["file_size"])
+    # Python ignores these, and what is ignored stays so through an exec.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    try:
+        os.execv(options["program"], sys.argv[2:])  # noqa: S606 - it becomes the command that a file of the user's names
+    except OSError as error:
+        os.write(2, f"nightcrew: {options['program']} can't be executed: {error.strerror}\n".encode())
+        os._exit(CAN_NOT_RUN)
+
+
+def _limit(kind: int, value: int) -> None:
+    """Sets a limit; the hard one lies a little higher, for a process that was told to end to do so."""
+    _, hard = resource.getrlimit(kind)
+    most = value + 5 if hard == resource.RLIM_INFINITY else min(value + 5, hard)
+    resource.setrlimit(kind, (min(value, most), most))
+
+
+if __name__ == "__main__":
+    main()
