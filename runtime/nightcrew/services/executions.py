@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,8 @@ from nightcrew.crew.cancels import cancel
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.intake import Work
 from nightcrew.domain.errors import NightcrewError, NotFound
-from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
+from nightcrew.domain.execution import FINAL, Execution, TriggerKind, TriggerRef
+from nightcrew.domain.filter import And, Comparison, Not
 from nightcrew.domain.lifecycle.agent import check_manual
 from nightcrew.domain.lifecycle.execution import ExecutionEvent, step
 from nightcrew.domain.page import ListQuery, Page
@@ -133,6 +135,16 @@ class ExecutionService:
                 if closing is not None:
                     closing.leave(ending)
         return await self.get(execution_id)
+
+    async def wait_for_all(self, agent_id: str, seconds: float) -> None:
+        """Returns once nothing of an agent is open any more, or after so many seconds."""
+        end = self._clock.monotonic() + seconds
+        mine = Comparison("agent_id", "=", agent_id, 0)
+        final = (Not(Comparison("state", "=", state.value, 0)) for state in sorted(FINAL))
+        unended = ListQuery(page_size=1, where=And((mine, *final)))
+        while (left := end - self._clock.monotonic()) > 0 and (found := (await self.page(unended)).items):
+            with suppress(NotFound):  # its agent may be deleted meanwhile
+                await self.wait(found[0].id, left)
 
     async def get(self, execution_id: str) -> Execution:
         """The execution.

@@ -51,7 +51,7 @@ def shown(one):
 
 def updated(one, **body):
     """The agent after an update, as the service would make it."""
-    patch = patch_of(one, AgentUpdate.model_validate(body))
+    patch = patch_of(one, AgentUpdate.model_validate(body), new_secret=lambda: "whsec_bWFkZQ==")
     if not patch.paths:
         return one
     whole = Manifest.parse({**apply_mask(agent_json(one), patch.agent, patch.paths), "id": "a"})
@@ -260,5 +260,5 @@ def test_enabled_switches_every_trigger():
 )
 def test_an_update_that_can_not_be_names_its_field(one, body, field, said):
     with pytest.raises(InvalidArgument, match=said) as refused:
-        patch_of(one, AgentUpdate.model_validate(body))
+        patch_of(one, AgentUpdate.model_validate(body), new_secret=lambda: "whsec_bWFkZQ==")
     assert field in {violation.field for violation in refused.value.violations}

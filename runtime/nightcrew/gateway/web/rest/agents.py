@@ -1,7 +1,7 @@
 """Agents between REST and the domain: a body as a manifest or a patch, an agent as an answer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -47,10 +47,11 @@ STATUSES: Final[Mapping[State, AgentStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What an update changes: the JSON of an agent, and the paths of it that count."""
+    """What an update changes: the JSON of an agent, the paths of it that count, and the secret that was made for it."""
 
     agent: dict[str, Any]
     paths: list[str]
+    secret: str | None = None
 
 
 def manifest_of(body: AnyCreate, *, agent_id: str, program: Program) -> Manifest:
@@ -72,8 +73,13 @@ def manifest_of(body: AnyCreate, *, agent_id: str, program: Program) -> Manifest
     )
 
 
-def patch_of(agent: Agent, body: AgentUpdate) -> Patch:
+def patch_of(agent: Agent, body: AgentUpdate, *, new_secret: Callable[[], str]) -> Patch:
     """What a body changes of an agent; what it says that is so already changes nothing.
+
+    Args:
+        agent: The agent as it is.
+        body: What is to change.
+        new_secret: Makes the secret of a webhook that is new and was given none.
 
     Raises:
         InvalidArgument: It sets what can't be set, or its trigger_config is wrong.
@@ -90,7 +96,10 @@ def patch_of(agent: Agent, body: AgentUpdate) -> Patch:
         patch.agent["spec"]["input"] = body.input_config
         patch.paths.append("spec.input")
     triggers = [trigger.to_json() for trigger in agent.spec.triggers]
-    config = _new_config(agent, body)
+    config, made = _new_config(agent, body), None
+    if config == WebhookConfig() and not (agent.spec.triggers and agent.spec.triggers[0].webhook):
+        made = new_secret()
+        config = WebhookConfig(secret=made)
     if config is not None:
         triggers[:1] = [_changed(agent.spec.triggers[0] if agent.spec.triggers else None, config)]
         kept = {name: value for name, value in agent.labels.items() if name != CONFIG}
@@ -105,7 +114,7 @@ def patch_of(agent: Agent, body: AgentUpdate) -> Patch:
     if triggers != [trigger.to_json() for trigger in agent.spec.triggers]:
         patch.agent["spec"]["triggers"] = triggers
         patch.paths.append("spec.triggers")
-    return patch
+    return replace(patch, secret=made)
 
 
 def _check_fixed(agent: Agent, body: AgentUpdate) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from starlette.responses import Response, StreamingResponse
 
 from nightcrew.domain.agent import Agent
+from nightcrew.domain.agent import AgentState as State
 from nightcrew.domain.errors import Aborted, FailedPrecondition, NotFound
 from nightcrew.domain.filter import Comparison, Expression, Or
 from nightcrew.domain.lifecycle.agent import AgentEvent
@@ -31,7 +32,14 @@ from nightcrew.gateway.web.rest.answers import (
     Stopped,
     Triggered,
 )
-from nightcrew.gateway.web.rest.bodies import AgentUpdate, AnyCreate, ListAgents, ListExecutions, TriggerQuery
+from nightcrew.gateway.web.rest.bodies import (
+    AgentUpdate,
+    AnyCreate,
+    ListAgents,
+    ListExecutions,
+    TriggerQuery,
+    WebhookConfig,
+)
 from nightcrew.gateway.web.rest.executions import TRIGGER_SOURCE, execution_json
 from nightcrew.gateway.web.rest.problems import JSON
 from nightcrew.ports.clock import Ids
@@ -42,6 +50,8 @@ from nightcrew.services.use_cases import UseCases
 AGENTS_AT_ONCE: Final = 100
 EXECUTIONS_AT_ONCE: Final = 16
 """As many are in memory at once: each may have an input and a result of 1 MiB."""
+STOP_WAIT: Final = 3.0
+"""Seconds that a stop waits for what ran: most programs heed a cancel at once."""
 EDITS: Final = 8
 """How often an update that others overtake is made anew."""
 
@@ -80,6 +90,7 @@ class BackgroundAgents:
         self._executions = use_cases.executions
         self._programs = use_cases.programs
         self._status = use_cases.status
+        self._webhooks = use_cases.webhooks
         self._ids = ids
 
     async def create(self, call: Call) -> AgentRead:
@@ -87,9 +98,14 @@ class BackgroundAgents:
         body: AnyCreate = call.body
         checked(body.input_config, field="input_config")
         program = await self._programs.named(body.flow_id)
+        secret = None
+        if body.trigger_config == WebhookConfig():
+            secret = self._webhooks.new_secret()
+            body = body.model_copy(update={"trigger_config": WebhookConfig(secret=secret)})
         manifest = manifest_of(body, agent_id=self._ids.uuid7(), program=program)
         agent = await self._agents.create(manifest, request=call.request)
-        return await self._read(agent, call)
+        # An agent that was made by an earlier call with this key has the secret that was made then.
+        return await self._read(agent, call, secret=secret if agent.id == manifest.id else None)
 
     async def list(self, call: Call) -> Response:
         """Lists agents, the newest first, however many there are."""
@@ -109,7 +125,7 @@ class BackgroundAgents:
             checked(body.input_config, field="input_config")
         for _ in range(EDITS):
             agent = await self._existing(call.agent_id)
-            patch = patch_of(agent, body)
+            patch = patch_of(agent, body, new_secret=self._webhooks.new_secret)
             if not patch.paths:
                 return await self._read(agent, call)
             try:
@@ -118,7 +134,8 @@ class BackgroundAgents:
                 )
             except Aborted:
                 continue  # somebody else changed it meanwhile: what is to change is worked out anew
-            return await self._read(changed, call)
+            mine = changed.revision == agent.revision + 1  # and not of an earlier call with this key
+            return await self._read(changed, call, secret=patch.secret if mine else None)
         raise Aborted(f"agent {call.agent_id!r} is changed by others all the time; try again")
 
     async def delete(self, call: Call) -> None:
@@ -133,8 +150,11 @@ class BackgroundAgents:
         return Started(agent_id=agent.id, next_run_at=next_run(figures))
 
     async def stop(self, call: Call) -> Stopped:
-        """→ STOPPED."""
-        return Stopped(agent_id=(await self._command(AgentEvent.STOP, call)).id)
+        """→ STOPPED; what ran is cancelled. Waits a little for its end, so that it can be started again at once."""
+        agent = await self._command(AgentEvent.STOP, call)
+        if agent.state is State.STOPPING:
+            await self._executions.wait_for_all(agent.id, STOP_WAIT)
+        return Stopped(agent_id=agent.id)
 
     async def pause(self, call: Call) -> Paused:
         """ACTIVE → PAUSED."""
@@ -182,9 +202,9 @@ class BackgroundAgents:
             raise NotFound("agent", agent_id)
         return agent
 
-    async def _read(self, agent: Agent, call: Call) -> AgentRead:
+    async def _read(self, agent: Agent, call: Call, *, secret: str | None = None) -> AgentRead:
         figures = (await self._status.of_all([agent]))[agent.id]
-        return agent_answer(agent, figures, hooks=call.hooks)
+        return agent_answer(agent, figures, hooks=call.hooks, secret=secret)
 
     async def _command(self, event: AgentEvent, call: Call) -> Agent:
         agent = await self._existing(call.agent_id)

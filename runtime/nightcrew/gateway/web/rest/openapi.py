@@ -104,8 +104,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
                 "name": KEY,
                 "in": "header",
                 "required": False,
-                "schema": {"type": "string", "format": "uuid"},
-                "description": "A call that is repeated with its key within 24 h gets the first answer.",
+                "schema": {"type": "string"},
+                "description": "A UUID. A call that is repeated with its key in 24 h gets the first answer.",
             }
         )
     return out

@@ -1,8 +1,8 @@
 """REST as routes: a request is read and checked, handed to its operation, and the outcome written."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -19,6 +19,7 @@ from nightcrew.ports.clock import Ids
 from nightcrew.services.once import Request as Asked
 from nightcrew.services.use_cases import UseCases
 
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 KEY: Final = "Idempotency-Key"
 """The header under which a repeated call gets the first answer: contract.md's request_id."""
 
@@ -26,14 +27,25 @@ KEY: Final = "Idempotency-Key"
 def routes(use_cases: UseCases, *, ids: Ids) -> list[Route]:
     """The routes of `/api/v1/background_agents`, each with and without a slash at its end."""
     agents = BackgroundAgents(use_cases, ids=ids)
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = _endpoint(agents, operation)
+    # One route a path: it answers a method that it does not have with all that it has.
     return [
-        Route(PREFIX + operation.path + slash, _endpoint(agents, operation), methods=[operation.method])
-        for operation in OPERATIONS
+        Route(PREFIX + path + slash, _by_method(endpoints), methods=list(endpoints))
+        for path, endpoints in by_path.items()
         for slash in ("", "/")
     ]
 
 
-def _endpoint(agents: BackgroundAgents, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return endpoint
+
+
+def _endpoint(agents: BackgroundAgents, operation: Operation) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         raw = await request.body()
         try:
