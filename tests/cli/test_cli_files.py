@@ -208,3 +208,25 @@ async def test_an_edit_that_somebody_overtook_is_refused_and_kept(cli, peer, tmp
     result = await cli("agents", "edit", "digest", env=env, code=1)
     assert "ABORTED (etag_mismatch)" in result.stderr
     assert "your text is kept in" in result.stderr
+
+
+HOOKED = """\
+id: hooked
+spec:
+  program: {python: {entrypoint: "jobs:digest"}}
+  triggers:
+    - {id: github, webhook: {scheme: SCHEME_GITHUB, secrets: ["${secret:GITHUB}"]}}
+    - {id: off, disabled: true, webhook: {}}
+"""
+
+
+async def test_the_paths_of_hooks_are_told(cli, peer, tmp_path):
+    (tmp_path / "a.yaml").write_text(DIGEST + "---\n" + HOOKED)
+    done = await cli("agents", "apply", "-f", tmp_path, "--yes")
+    lines = ["POST /hooks/hooked/github  github", "POST /hooks/hooked/off  standard, disabled"]
+    assert [one for one in done.stderr.splitlines() if "/hooks/" in one] == [
+        f"hooked: {one}" for one in lines
+    ]
+    shown = (await cli("agents", "get", "hooked")).stdout
+    assert all(one in shown for one in lines)
+    assert "/hooks/" not in (await cli("agents", "apply", "-f", tmp_path, "--yes")).stderr

@@ -74,6 +74,7 @@ async def apply(
     except InvalidArgument as error:
         raise manifests.refuse(error, found) from None
     session.printer.remark(_summary(done))
+    await _tell_hooks(session, wanted, done)
     return DONE
 
 
@@ -129,6 +130,17 @@ def _show(session: Session, changes: tuple[AgentChange, ...]) -> None:
             printer.console.print(Text(f"    {line}", style=_COLOURS.get(line[:1], "")), soft_wrap=True)
     if all(one.action is ChangeAction.UNCHANGED for one in changes):
         printer.remark("nothing changes")
+
+
+async def _tell_hooks(session: Session, wanted: list[dict[str, Any]], done: tuple[AgentChange, ...]) -> None:
+    """Says where the hooks of what was written are: whoever applies them has their senders to set up."""
+    written = {one.id for one in done if one.action in {ChangeAction.CREATED, ChangeAction.UPDATED}}
+    for data in wanted:
+        triggers = (data.get("spec") or {}).get("triggers") or ()
+        if data.get("id") in written and any("webhook" in one for one in triggers):
+            agent = await session.client.agents.get(data["id"])
+            for line in views.hooks(agent):
+                session.printer.remark(f"{agent.id}: {line}")
 
 
 def _summary(changes: tuple[AgentChange, ...]) -> str:

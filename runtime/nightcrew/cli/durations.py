@@ -1,31 +1,17 @@
 """Lengths of time and instants as people type them: `10s`, `1h30m`, `2026-11-01T09:00:00Z`."""
 
-import re
 from datetime import datetime, timedelta
-from typing import Final
 
 from nightcrew.cli.refusal import WrongUse
-
-_UNITS: Final = {
-    "ms": timedelta(milliseconds=1),
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-    "w": timedelta(weeks=1),
-}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
-_WHOLE: Final = re.compile(rf"(?:{_PART.pattern})+")
+from nightcrew.domain.durations import parse_typed
 
 
 def duration(text: str, option: str) -> timedelta:
     """A length such as `10s`, `500ms`, `1h30m`, `2d`; `option` is named in the error (exit code 2)."""
-    if _WHOLE.fullmatch(text.strip()):
-        try:
-            return sum((float(number) * _UNITS[unit] for number, unit in _PART.findall(text)), timedelta())
-        except OverflowError:
-            pass
-    raise WrongUse(option, f"{text!r} is no duration; write 10s, 5m, 2h or 1h30m")
+    try:
+        return parse_typed(text)
+    except ValueError as error:
+        raise WrongUse(option, str(error)) from None
 
 
 def optional_duration(text: str | None, option: str) -> timedelta | None:

@@ -123,6 +123,7 @@ def agent_rows(agent: Agent) -> Mapping[str, Any]:
         "next fires": [
             f"{one.trigger_id}  {moment(one.time) if one.time else ''}" for one in status.next_fires
         ],
+        "hooks": hooks(agent),
         "last execution": f"{last.id}  {short(last.state)}" if last else None,
         "generation": agent.generation,
         "etag": agent.etag,
@@ -130,6 +131,20 @@ def agent_rows(agent: Agent) -> Mapping[str, Any]:
         "updated": agent.update_time,
         "spec": agent.spec,
     }
+
+
+def hooks(agent: Agent) -> list[str]:
+    """Where the world can reach it: the path and the scheme of each webhook trigger."""
+    return [
+        f"POST /hooks/{agent.id}/{one['id']}  {_scheme(one)}"
+        for one in agent.spec.get("triggers", ())
+        if "webhook" in one
+    ]
+
+
+def _scheme(trigger: Mapping[str, Any]) -> str:
+    scheme = trigger["webhook"].get("scheme", "SCHEME_STANDARD").removeprefix("SCHEME_").lower()
+    return f"{scheme}, disabled" if trigger.get("disabled") else scheme
 
 
 def execution_rows(execution: Execution) -> Mapping[str, Any]:

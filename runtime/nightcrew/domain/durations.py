@@ -1,4 +1,4 @@
-"""Durations and instants as protobuf's JSON writes them (`3.5s`, RFC 3339), as pydantic field types."""
+"""Durations and instants as protobuf's JSON writes them (`3.5s`, RFC 3339) and as people type them (`1h30m`)."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -9,6 +9,16 @@ from pydantic import BeforeValidator, PlainSerializer
 _DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|[smhdw])", re.ASCII)
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 
 
 def parse_duration(value: Any) -> timedelta:
@@ -38,6 +48,16 @@ def format_duration(value: timedelta) -> str:
     sign = "-" if micros < 0 else ""
     seconds, rest = divmod(abs(micros), 1_000_000)
     return f"{sign}{seconds}.{rest:06d}".rstrip("0").rstrip(".") + "s" if rest else f"{sign}{seconds}s"
+
+
+def parse_typed(text: str) -> timedelta:
+    """A length as people type it: `10s`, `500ms`, `1h30m`, `2d`; ValueError says what would be right."""
+    if _WHOLE.fullmatch(text.strip()):
+        try:
+            return sum((float(number) * _UNITS[unit] for number, unit in _PART.findall(text)), timedelta())
+        except OverflowError:
+            pass
+    raise ValueError(f"{text[:80]!r} is no duration; write 10s, 5m, 2h or 1h30m")
 
 
 def parse_instant(value: Any) -> datetime:
