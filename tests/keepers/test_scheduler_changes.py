@@ -245,6 +245,31 @@ async def test_a_schedule_that_can_not_be_planned_puts_only_its_agent_in_error(t
         assert all(one.restarts == 0 for one in box.engine.components())
 
 
+async def test_a_fire_that_can_not_be_written_puts_only_its_agent_in_error(tmp_path):
+    """All that are due together are one transaction; one that fails in it keeps nobody from firing on time."""
+    good = [fired(every(minutes=1), name=f"good-{number}") for number in range(5)]
+    bad = fired(every(minutes=1), name="bad")
+    async with Box(bad, *good, folder=tmp_path) as box:
+        await box.advance(minutes=1)
+    # As an older version would have taken it: an input that no execution may have.
+    with sqlite3.connect(tmp_path / "nightcrew.db") as file:
+        file.execute(
+            "UPDATE agents SET spec = json_set(spec, '$.input', json_object('x', hex(zeroblob(700000))))"
+            " WHERE id = 'bad'"
+        )
+    file.close()
+    async with Box(bad, *good, folder=tmp_path, clock=later(box)) as box:
+        await box.advance(minutes=3)
+        found = await box.agent("bad")
+        assert found.state is AgentState.ERROR
+        assert found.state_reason.startswith("schedule_error: interval: input: must be at most 1048576 bytes")
+        for number in range(5):
+            assert await ledger(box, f"good-{number}") == [(60 * n, "STARTED") for n in range(1, 5)]
+            runs = await box.executions(f"good-{number}")
+            assert [one.start_time for one in runs] == [one.trigger.nominal_time for one in runs]
+        assert await ledger(box, "bad") == [(60, "STARTED")]
+
+
 async def test_a_store_that_fails_for_a_while_silences_nobody(tmp_path, failing):
     fast = fired(every(seconds=1), name="fast", overlap="buffer_all")
     slow = fired(every(seconds=7), name="slow")

@@ -303,3 +303,11 @@ async def test_agents_with_work(store, make):
         "backlog",
         "marked",
     ]
+
+
+@pytest.mark.parametrize("state", list(S))
+async def test_who_is_idle_has_nothing_open(state, store, make):
+    fields = {"end_time": make.at(9)} if state in FINAL else {}
+    await store.write(lambda tx: tx.executions.insert(make.execution(agent_id="a", state=state, **fields)))
+    idle = await store.write(lambda tx: tx.executions.idle_of(["a", "b"]))
+    assert idle == ({"a", "b"} if state in FINAL else {"b"})

@@ -78,6 +78,8 @@ async def test_cursors(store, make):
     assert await store.write(lambda tx: tx.fires.cursor("digest", "b")) == second
     assert await store.write(lambda tx: tx.fires.cursor("digest", "c")) is None
     assert await store.write(lambda tx: tx.fires.cursors("digest")) == [first, second]
+    found = await store.write(lambda tx: tx.fires.cursors_of(["nobody", "digest"]))
+    assert found == {("digest", "a"): first, ("digest", "b"): second}
     moved = replace(first, cursor=make.at(60), next_time=make.at(120))
     await store.write(lambda tx: tx.fires.set_cursor(moved))
     await store.write(lambda tx: tx.fires.drop_cursor("digest", "b"))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from nightcrew.crew.commits import After
-from nightcrew.crew.intake import Admission, Work, execution_of, let_in
+from nightcrew.crew.intake import Admission, Work, enter, execution_of, let_in
 from nightcrew.crew.replacement import replace_others, startable
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import FailedPrecondition, ResourceExhausted
@@ -54,25 +54,32 @@ def admit(
     *,
     now: datetime,
     overlap: OverlapPolicy = OverlapPolicy.UNSPECIFIED,
+    idle: bool = False,
 ) -> Admission:
     """Decides overlap for works of one trigger that are due together, and writes those that are let in.
 
-    `overlap`, where it is said, stands before the trigger's and the agent's own (catch-up, backfill).
+    `overlap`, where it is said, stands before the trigger's and the agent's own (catch-up, backfill). `idle` says
+    that no execution of the agent is open, as its caller has seen in this transaction.
 
     Raises:
         InvalidArgument: A merged input is over 1 MiB; nothing is written then.
     """
+    if idle and len(works) == 1:
+        return Admission(started=(enter(tx, after, agent, works[0], now=now),))
     policy = overlap if overlap is not OverlapPolicy.UNSPECIFIED else _policy(agent, works[0].trigger)
-    asking = [execution_of(agent, work, now=now) for work in works]
     bound = max_concurrency(agent.spec)
     if not bound:
+        asking = [execution_of(agent, work, now=now) for work in works]
         return let_in(tx, after, agent, asking, room=len(asking), now=now)
-    if policy in _REPLACING:
-        return replace_others(tx, after, agent, asking, policy=policy, now=now)
     counted = policy in _COUNTED
     backlog = max_backlog(agent.spec.execution)
     # Counting stops where more would change nothing.
     taken = tx.executions.occupancy(agent.id, cap=bound + 1 if not counted else backlog + 1 if backlog else 1)
+    if len(works) == 1 and taken.nothing:
+        return Admission(started=(enter(tx, after, agent, works[0], now=now),))
+    asking = [execution_of(agent, work, now=now) for work in works]
+    if policy in _REPLACING:
+        return replace_others(tx, after, agent, asking, policy=policy, now=now)
     if counted and (not backlog or taken.queued + len(asking) <= backlog):
         room = 0 if taken.queued else bound - taken.places
         return let_in(tx, after, agent, asking, room=room, now=now)

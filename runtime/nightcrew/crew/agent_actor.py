@@ -68,11 +68,14 @@ class AgentActor:
         executor: Where its runs are.
         clock: For waits while the store fails.
         boss: The directory: what it tells of itself.
+        claims: Whether it looks for work as it begins; one that is made to take runs need not, as what else
+            there is was told with them.
     """
 
     __slots__ = (
         "_boss",
         "_busy",
+        "_claims",
         "_clock",
         "_commits",
         "_executor",
@@ -90,12 +93,14 @@ class AgentActor:
         executor: Executor,
         clock: Clock,
         boss: "Boss",
+        claims: bool = True,
     ) -> None:
         self.agent_id = agent_id
         self._commits = commits
         self._executor = executor
         self._clock = clock
         self._boss = boss
+        self._claims = claims
         self._lives = 0
         self._busy = False
         self._places = 0
@@ -108,7 +113,8 @@ class AgentActor:
             self._boss.crashed(self)
             self.mailbox.put(Flag.CANCEL)
         ready()
-        await self._handle(Flag.CHANGED)
+        if self._claims or self._lives > 1:
+            await self._handle(Flag.CHANGED)
         while True:
             self._rest_if_idle()
             flag = await self.mailbox.receive()

@@ -90,7 +90,7 @@ class Directory:
 
     def claimed(self, agent_id: str, runs: Sequence[Claimed]) -> None:
         """Runs were claimed as they were admitted: the agent's actor takes them."""
-        actor = self._actors.get(agent_id) or self._make(agent_id)
+        actor = self._actors.get(agent_id) or self._make(agent_id, claims=False)
         if actor is not None:
             actor.adopt(runs)
 
@@ -119,9 +119,14 @@ class Directory:
         if actor is not None:
             actor.mailbox.put(flag)
 
-    def _make(self, agent_id: str) -> AgentActor | None:
+    def _make(self, agent_id: str, *, claims: bool = True) -> AgentActor | None:
         actor = AgentActor(
-            agent_id, commits=self._commits, executor=self._executor, clock=self._clock, boss=self
+            agent_id,
+            commits=self._commits,
+            executor=self._executor,
+            clock=self._clock,
+            boss=self,
+            claims=claims,
         )
         try:
             self._supervisor.spawn(

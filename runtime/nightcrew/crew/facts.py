@@ -52,14 +52,24 @@ def execution_fact(
     error: ExecutionError | None = None,
     reason: str = "",
     actor: str = "",
+    attempt: int | None = None,
 ) -> NewEvent:
-    """A fact about an execution; its result is in it up to 64 KiB, JSON text spliced in as it is."""
+    """A fact about an execution, in its own attempt if no other is said.
+
+    Its result is in it up to 64 KiB, JSON text spliced in as it is.
+    """
     return NewEvent(
         type=EXECUTION_EVENTS[state],
         source=agent_source(execution.agent_id),
         subject=execution.id,
         time=now,
-        data=_data(execution, state, result=result, error=error, reason=reason),
+        data=_data(
+            execution.attempt if attempt is None else attempt,
+            state,
+            result=result,
+            error=error,
+            reason=reason,
+        ),
         agent_id=execution.agent_id,
         execution_id=execution.id,
         actor=actor,
@@ -67,14 +77,14 @@ def execution_fact(
 
 
 def _data(
-    execution: Execution,
+    attempt: int,
     state: ExecutionState,
     *,
     result: str | None,
     error: ExecutionError | None,
     reason: str,
 ) -> str:
-    text = f'{{"state":"{state.value}","attempt":{execution.attempt}'
+    text = f'{{"state":"{state.value}","attempt":{attempt}'
     if reason:
         text += f',"reason":{encode(reason)}'
     if error is not None:

@@ -3,8 +3,8 @@
 First everything is decided, then everything is written: a schedule that can't be planned has changed nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -27,36 +27,61 @@ from nightcrew.ports.store import Transaction
 
 ROUNDS: Final = 10
 """How many decisions about one schedule a single transaction holds at most: each is about up to 1,000 fires."""
+ENOUGH: Final = 1000
+"""After how many fires a look leaves the rest for the next transaction."""
+
+Key = tuple[str, str]
+"""(agent, trigger)"""
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of a look: when to look again (None if nothing will come), or why it can't be planned."""
+
+    wake: datetime | None = None
+    fault: Exception | None = None
+
+
 def look(
-    tx: Transaction,
-    after: After,
-    agent_id: str,
-    trigger_id: str,
-    *,
-    now: datetime,
-    known: Known | None = None,
-) -> datetime | None:
-    """Fires what is due of one schedule; returns when to look again, None if nothing will come.
+    tx: Transaction, after: After, keys: Sequence[Key], *, now: datetime, known: Mapping[Key, Known]
+) -> list[Looked]:
+    """Fires what is due of some schedules. One that can't be planned has changed nothing, and the others fire.
 
     Args:
         tx: The transaction.
         after: What must follow its commit.
-        agent_id: Whose schedule.
-        trigger_id: Which of them.
+        keys: (agent, trigger) of each schedule.
         now: The wall clock.
-        known: Times that were computed ahead, if they were.
+        known: Times that were computed ahead, of those for which they were.
     """
-    cursor = tx.fires.cursor(agent_id, trigger_id)
-    agent = tx.agents.get(agent_id)
-    if agent is None or cursor is None:
-        return None
-    skips = tx.skips.until(agent_id, trigger_id, now)
-    decided = decide(agent, cursor, skips, awake_since=after.awake_since or now, now=now, known=known)
-    return None if decided is None else _write(tx, after, decided, now=now)
+    looked: list[Looked] = []
+    fired = 0
+    agent_ids = list({agent_id for agent_id, _ in keys})
+    cursors, idle = tx.fires.cursors_of(agent_ids), tx.executions.idle_of(agent_ids)
+    for key in keys:
+        if fired >= ENOUGH:
+            looked.append(Looked(now))
+            continue
+        cursor, agent = cursors.get(key), tx.agents.get(key[0])
+        if agent is None or cursor is None:
+            looked.append(Looked())
+            continue
+        skips = tx.skips.until(*key, now)
+        try:
+            decided = decide(
+                agent, cursor, skips, awake_since=after.awake_since or now, now=now, known=known.get(key)
+            )
+        except Exception as fault:  # noqa: BLE001 - it is told, with its agent in ERROR
+            looked.append(Looked(fault=fault))
+        else:
+            alone = key[0] in idle
+            idle.discard(key[0])
+            wake = None if decided is None else _write(tx, after, decided, now=now, idle=alone)
+            looked.append(Looked(wake))
+            fired += 0 if decided is None else len(decided.due.times)
+    return looked
 
 
 def fire_before(tx: Transaction, after: After, agent: Agent, *, now: datetime, at_once: bool = True) -> None:
@@ -103,8 +128,10 @@ def _fire_one_before(
         at = tx.fires.cursor(agent.id, cursor.trigger_id)
 
 
-def _write(tx: Transaction, after: After, decided: Decided, *, now: datetime) -> datetime | None:
-    """Writes what was decided; returns when to look again."""
+def _write(
+    tx: Transaction, after: After, decided: Decided, *, now: datetime, idle: bool = False
+) -> datetime | None:
+    """Writes what was decided (of an agent that is known to be idle); returns when to look again."""
     cursor, schedule, due = decided.cursor, decided.plan, decided.due
     key = (cursor.agent_id, cursor.trigger_id)
     if decided.skips:
@@ -114,7 +141,7 @@ def _write(tx: Transaction, after: After, decided: Decided, *, now: datetime) ->
         record_passed(tx, *key, schedule, decided.idle, FireOutcome.NOT_ACTIVE, now=now)
     if decided.missed:
         _miss(tx, after, schedule, decided.missed, cursor, now=now)
-    fires = _fire(tx, after, decided, now=now)
+    fires = _fire(tx, after, decided, now=now, idle=idle)
     spent = bool(schedule.max_fires) and fires >= schedule.max_fires
     exhausted = spent or due.next_time is None
     following = replace(
@@ -146,7 +173,7 @@ def _miss(
         after.append(tx, missed_fact(*key, Passed(missed[0].first, missed[-1].last, count), now=now))
 
 
-def _fire(tx: Transaction, after: After, decided: Decided, *, now: datetime) -> int:
+def _fire(tx: Transaction, after: After, decided: Decided, *, now: datetime, idle: bool) -> int:
     """Admits what is due; returns how many fires have been given an execution so far."""
     agent, cursor, bound = decided.agent, decided.cursor, decided.plan.max_fires
     fires, due = cursor.fires, decided.due
@@ -161,9 +188,9 @@ def _fire(tx: Transaction, after: After, decided: Decided, *, now: datetime) -> 
                 work for work in works if tx.fires.record(_row(agent, work, FireOutcome.STARTED, now=now))
             ]
             if works:
-                admission = admit(
-                    tx, after, agent, works, now=now, overlap=overlap or OverlapPolicy.UNSPECIFIED
-                )
+                policy = overlap or OverlapPolicy.UNSPECIFIED
+                admission = admit(tx, after, agent, works, now=now, overlap=policy, idle=idle)
+                idle = False
                 fires += len(admission.started) + len(admission.buffered)
                 _resolve(tx, agent, admission, now=now)
     return fires

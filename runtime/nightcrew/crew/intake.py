@@ -52,8 +52,8 @@ class Admission:
     dropped: tuple[Execution, ...] = ()
 
 
-def execution_of(agent: Agent, work: Work, *, now: datetime) -> Execution:
-    """The execution that a piece of work becomes if it is let in.
+def execution_of(agent: Agent, work: Work, *, now: datetime, starts: bool = False) -> Execution:
+    """The execution that a piece of work becomes if it is let in; one that `starts` as it is in its first attempt.
 
     Raises:
         InvalidArgument: The merged input is over 1 MiB.
@@ -63,14 +63,29 @@ def execution_of(agent: Agent, work: Work, *, now: datetime) -> Execution:
         id=work.execution_id,
         agent_id=agent.id,
         agent_generation=agent.generation,
-        state=ExecutionState.QUEUED,
+        state=ExecutionState.RUNNING if starts else ExecutionState.QUEUED,
         trigger=work.trigger,
         create_time=now,
         input=work.whole_input or _input_text(agent, work),
+        attempt=int(starts),
+        lease=int(starts),
+        started=starts,
+        start_time=now if starts else None,
         priority=work.priority,
         labels=work.labels,
         deadline=None if total is None else now + total,
     )
+
+
+def enter(tx: Transaction, after: After, agent: Agent, work: Work, *, now: datetime) -> Execution:
+    """Lets in a single piece of work of an agent that does nothing: it starts, if anything may.
+
+    Raises:
+        InvalidArgument: The merged input is over 1 MiB; nothing is written then.
+    """
+    starts = after.claiming and agent.state is AgentState.ACTIVE
+    execution = execution_of(agent, work, now=now, starts=starts)
+    return _begin(tx, after, agent, execution, now=now) if starts else _queue(tx, after, execution, now=now)
 
 
 def let_in(
@@ -103,12 +118,16 @@ def _queue(tx: Transaction, after: After, execution: Execution, *, now: datetime
 
 
 def _start(tx: Transaction, after: After, agent: Agent, execution: Execution, *, now: datetime) -> Execution:
-    """What would be claimed next is this one, so it is claimed as it is written: one commit instead of two."""
     running = replace(
         execution, state=ExecutionState.RUNNING, lease=1, attempt=1, started=True, start_time=now
     )
+    return _begin(tx, after, agent, running, now=now)
+
+
+def _begin(tx: Transaction, after: After, agent: Agent, running: Execution, *, now: datetime) -> Execution:
+    """What would be claimed next is this one, so it is claimed as it is written: one commit instead of two."""
     tx.executions.insert(running)
-    after.append(tx, execution_fact(execution, ExecutionState.QUEUED, now=now))
+    after.append(tx, execution_fact(running, ExecutionState.QUEUED, now=now, attempt=0))
     after.append(tx, execution_fact(running, ExecutionState.RUNNING, now=now))
     memory = tx.agents.memory(agent.id) if max_concurrency(agent.spec) == 1 else None
     after.claimed.setdefault(agent.id, []).append(Claimed(running, agent, memory))

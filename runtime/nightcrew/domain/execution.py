@@ -122,3 +122,8 @@ class Occupancy:
     def places(self) -> int:
         """How many places under max_concurrency are taken."""
         return self.running + self.requeued
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the agent does nothing, and has nothing to do."""
+        return not (self.running or self.requeued or self.queued)

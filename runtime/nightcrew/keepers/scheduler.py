@@ -6,7 +6,7 @@ stale entry costs a look and never a wrong fire.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
@@ -16,7 +16,7 @@ import structlog
 from nightcrew.crew.bus import Bus
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.faults import fail_agent
-from nightcrew.crew.firing import look
+from nightcrew.crew.firing import Key, Looked, look
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.durations import to_micros
 from nightcrew.domain.errors import Unavailable
@@ -30,7 +30,7 @@ from nightcrew.ports.reads import Reads
 from nightcrew.ports.store import Transaction
 
 BATCH: Final = 1000
-"""How many schedules are looked at in one group of transactions."""
+"""How many schedules are looked at in one transaction, at most: they start together, as they are due together."""
 STORE_RETRY: Final = 1.0
 MAX_REASON: Final = 500
 JUMP: Final = timedelta(seconds=5)
@@ -40,8 +40,6 @@ JUMP_BACK: Final = timedelta(seconds=60)
 
 RECENT: Final = 50
 """Among how many of the newest events one of the runtime's own is looked for, to tell when it was last awake."""
-
-Key = tuple[str, str]
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +64,7 @@ class Scheduler:
         self._zones = zones
         self._patience = patience
         self._set_back = False
-        self._foresight = Foresight(reads)
+        self._foresight = Foresight(commits)
         self._heap: list[tuple[int, int, Key]] = []
         self._wakes: dict[Key, int] = {}
         self._order = count()
@@ -229,8 +227,7 @@ class Scheduler:
     async def _fire_due(self) -> float:
         """Looks at everything that is due; returns the seconds until the next look."""
         while due := self._take_due():
-            results = await asyncio.gather(*(self._look(key) for key in due))
-            for key, following in zip(due, results, strict=True):
+            for key, following in zip(due, await self._look(due), strict=True):
                 if following is not None and key not in self._wakes:
                     self._push(key, following)
         self._drop_stale()
@@ -268,27 +265,31 @@ class Scheduler:
         while self._heap and self._wakes.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
 
-    async def _look(self, key: Key) -> datetime | None:
-        """One schedule's look in a transaction of its own: its fault never silences the others."""
+    async def _look(self, keys: Sequence[Key]) -> list[datetime | None]:
+        """Looks at some schedules in one transaction; returns when to look again at each."""
         now = self._clock.now()
-        agent_id, trigger_id = key
-        known = self._foresight.take(key)
-
-        def unit(tx: Transaction, after: After) -> datetime | None:
-            return look(tx, after, agent_id, trigger_id, now=now, known=known)
-
+        known = self._foresight.take(keys)
         try:
-            return await self._commits.run(unit)
+            looked = await self._commits.run(lambda tx, after: look(tx, after, keys, now=now, known=known))
         except Unavailable:
-            self._stalled += 1
-            return now + timedelta(seconds=STORE_RETRY)
-        except Exception as error:
-            log.exception("a schedule can't be planned", agent_id=agent_id, trigger_id=trigger_id)
-            return await self._fail(agent_id, f"schedule_error: {trigger_id}: {error}"[:MAX_REASON])
+            self._stalled += len(keys)
+            return [now + timedelta(seconds=STORE_RETRY)] * len(keys)
+        except Exception as error:  # noqa: BLE001 - it is told, with its agent in ERROR
+            if len(keys) > 1:  # one of them can't be written, so none has been: each by itself
+                alone = await asyncio.gather(*(self._look([key]) for key in keys))
+                return [wake for (wake,) in alone]
+            looked = [Looked(fault=error)]
+        return [
+            one.wake if one.fault is None else await self._fail(key, one.fault)
+            for key, one in zip(keys, looked, strict=True)
+        ]
 
-    async def _fail(self, agent_id: str, reason: str) -> datetime | None:
+    async def _fail(self, key: Key, fault: Exception) -> datetime | None:
         """A schedule that can't be planned puts its agent in ERROR and leaves the others alone."""
+        agent_id, trigger_id = key
+        log.error("a schedule can't be planned", agent_id=agent_id, trigger_id=trigger_id, exc_info=fault)
         now = self._clock.now()
+        reason = f"schedule_error: {trigger_id}: {fault}"[:MAX_REASON]
 
         def unit(tx: Transaction, after: After) -> None:
             fail_agent(tx, after, agent_id, reason=reason, now=now)

@@ -82,6 +82,9 @@ class ExecutionTable(Protocol):
     def occupancy(self, agent_id: str, *, cap: int = 0) -> Occupancy:
         """How full an agent is (all three figures); counting `queued` stops at `cap` if it is not 0."""
 
+    def idle_of(self, agent_ids: Sequence[str]) -> set[str]:
+        """Those of some agents that do nothing and have nothing to do: none of their executions is open."""
+
     def open(self, agent_id: str, *, trigger_id: str | None = None) -> list[Execution]:
         """Those that are not final, oldest first; of one trigger if it is given."""
 
@@ -172,6 +175,9 @@ class FireTable(Protocol):
 
     def cursors(self, agent_id: str) -> list[ScheduleCursor]:
         """All cursors of an agent."""
+
+    def cursors_of(self, agent_ids: Sequence[str]) -> dict[tuple[str, str], ScheduleCursor]:
+        """All cursors of some agents, by (agent, trigger)."""
 
     def set_cursor(self, cursor: ScheduleCursor) -> None:
         """Adds or replaces a cursor."""

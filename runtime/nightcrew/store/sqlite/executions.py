@@ -1,6 +1,8 @@
 """The table of executions: the backlog, the claims, and guarded moves from state to state."""
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +25,10 @@ _OCCUPANCY: Final = (
     f"SELECT (SELECT count(*) FROM executions WHERE {_OPEN} AND agent_id = ?1 AND state > 'STATE_QUEUED'),"
     f" (SELECT count(*) FROM executions WHERE {_QUEUED} AND started = 1),"
     f" (SELECT count(*) FROM (SELECT 1 FROM executions WHERE {_QUEUED} AND started = 0 LIMIT ?2))"
+)
+_IDLE_OF: Final = (
+    "SELECT value FROM json_each(?1) WHERE NOT EXISTS ("
+    f"SELECT 1 FROM executions INDEXED BY executions_open WHERE {_OPEN} AND agent_id = value)"
 )
 _OPEN_OF: Final = f"SELECT {COLUMNS} FROM executions WHERE {_OPEN} AND agent_id = ? ORDER BY seq"
 _OPEN_OF_TRIGGER: Final = (
@@ -139,6 +145,11 @@ class Executions:
         """How full an agent is (all three figures); counting `queued` stops at `cap` if it is not 0."""
         running, requeued, queued = self._execute(_OCCUPANCY, (agent_id, cap or -1)).fetchone()
         return Occupancy(running=running, requeued=requeued, queued=queued)
+
+    def idle_of(self, agent_ids: Sequence[str]) -> set[str]:
+        """Those of some agents that do nothing and have nothing to do: none of their executions is open."""
+        rows = self._execute(_IDLE_OF, (json.dumps(agent_ids),)).fetchall()
+        return {agent_id for (agent_id,) in rows}
 
     def open(self, agent_id: str, *, trigger_id: str | None = None) -> list[Execution]:
         """Those that are not final, oldest first; of one trigger if it is given."""

@@ -1,5 +1,6 @@
 """The ledger of fires, one outcome for every nominal time, and the cursors of the schedules."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -36,6 +37,9 @@ _REACHING: Final = """
         ), ?3)
 """
 _CURSOR: Final = f"SELECT {CURSOR_COLUMNS} FROM schedule_cursors WHERE agent_id = ?"
+_CURSORS_OF: Final = (
+    f"SELECT {CURSOR_COLUMNS} FROM schedule_cursors WHERE agent_id IN (SELECT value FROM json_each(?))"
+)
 _SET_CURSOR: Final = (
     f"INSERT OR REPLACE INTO schedule_cursors ({CURSOR_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
@@ -99,6 +103,11 @@ class Fires:
         return [
             cursor_of(row) for row in self._execute(f"{_CURSOR} ORDER BY trigger_id", (agent_id,)).fetchall()
         ]
+
+    def cursors_of(self, agent_ids: Sequence[str]) -> dict[tuple[str, str], ScheduleCursor]:
+        """All cursors of some agents, by (agent, trigger)."""
+        rows = self._execute(_CURSORS_OF, (json.dumps(agent_ids),)).fetchall()
+        return {(row[0], row[1]): cursor_of(row) for row in rows}
 
     def set_cursor(self, cursor: ScheduleCursor) -> None:
         """Adds or replaces a cursor."""
