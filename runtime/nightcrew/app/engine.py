@@ -35,6 +35,7 @@ from nightcrew.services.agents import AgentService
 from nightcrew.services.apply import ApplyService
 from nightcrew.services.backfills import BackfillService
 from nightcrew.services.catalog import Catalog, Report
+from nightcrew.services.events import EventService
 from nightcrew.services.executions import ExecutionService
 from nightcrew.services.feed import EventFeed
 from nightcrew.services.given import Given
@@ -166,6 +167,7 @@ class Engine:
             backfills=BackfillService(
                 commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids
             ),
+            events=EventService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),
             executions=ExecutionService(
                 commits=self.commits, reads=reads, bus=bus, guard=self.guard, clock=clock, ids=ids
             ),

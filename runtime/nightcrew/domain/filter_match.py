@@ -33,6 +33,7 @@ def matches(expression: Expression, values: Mapping[str, Any]) -> bool:
 
 
 def _has(value: Any, wanted: object) -> bool:
+    """As a store has it: "*" is any value but none, and case does not count."""
     if value is None:
         return False
-    return wanted == "*" or str(wanted) in str(value)
+    return value != "" if wanted == "*" else str(wanted).lower() in str(value).lower()

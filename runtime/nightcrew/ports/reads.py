@@ -103,8 +103,16 @@ class Reads(Protocol):
         Order: create_time, end_time (default: create_time desc).
         """
 
+    async def events(self, query: ListQuery) -> Page[Event]:
+        """A page of the event log.
+
+        Fields of `where`: sequence, id, source, type, subject, time, agent_id, execution_id, cause_sequence,
+        actor, extensions.KEY.
+        Order: sequence (default: desc).
+        """
+
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
-        """Events with a greater sequence, in order."""
+        """Events with a greater sequence, in order: at most `limit`, fewer where their data are large."""
 
     async def event_bounds(self) -> tuple[int, int]:
         """(oldest sequence kept, newest sequence ever given); (newest + 1, newest) when none is kept."""

@@ -153,6 +153,15 @@ class EventTable(Protocol):
     def append(self, event: NewEvent) -> int:
         """Adds an event and returns its sequence."""
 
+    def published(self, source: str, event_id: str, *, since: datetime) -> int | None:
+        """The sequence of the event of that source and id that was received at or after `since`, if one was."""
+
+    def remember(self, source: str, event_id: str, *, sequence: int, now: datetime) -> None:
+        """Notes that a published event was received now."""
+
+    def forget(self, *, before: datetime, limit: int) -> int:
+        """Deletes notes of events received before; returns how many."""
+
 
 class LogTable(Protocol):
     """Log entries, within a transaction."""

@@ -11,6 +11,8 @@ from nightcrew.ports.reads import Reads
 
 KEPT: Final = 4096
 """Events kept in memory; a watcher that falls further behind reads the table at its own speed."""
+KEPT_CHARACTERS: Final = 16 * 1024 * 1024
+"""Of their data, which may be 1 MiB each."""
 BATCH: Final = 512
 
 
@@ -20,7 +22,8 @@ class EventFeed:
     def __init__(self, *, reads: Reads, bus: Bus) -> None:
         self._reads = reads
         self._bus = bus
-        self._tail: deque[Event] = deque(maxlen=KEPT)
+        self._tail: deque[Event] = deque()
+        self._characters = 0
         self._seen = -1
         self._lock = asyncio.Lock()
 
@@ -68,5 +71,9 @@ class EventFeed:
         while events := await self._reads.events_after(sequence, limit=BATCH):
             if self._tail and events[0].sequence != self._tail[-1].sequence + 1:
                 self._tail.clear()  # rows were pruned meanwhile: the tail must stay without holes
+                self._characters = 0
             self._tail.extend(events)
+            self._characters += sum(len(event.data) for event in events)
+            while len(self._tail) > KEPT or self._characters > KEPT_CHARACTERS:
+                self._characters -= len(self._tail.popleft().data)
             sequence = events[-1].sequence

@@ -1,12 +1,13 @@
 """What filters and orders may name, for each resource that is listed (the docstrings of ports.store.Reads)."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from nightcrew.domain.agent import AgentState
 from nightcrew.domain.backfill import BackfillState
+from nightcrew.domain.event import Event
 from nightcrew.domain.execution import ExecutionState, TriggerKind
-from nightcrew.domain.filter_fields import INTEGER, STRING, TIME, FieldKind, enum_of
+from nightcrew.domain.filter_fields import ANY_KEY, INTEGER, STRING, TIME, FieldKind, enum_of
 from nightcrew.domain.fire import FireOutcome
 from nightcrew.domain.log import LogStream, Severity
 
@@ -57,6 +58,40 @@ BACKFILLS: Final[Mapping[str, FieldKind]] = {
     "end_time": TIME,
 }
 BACKFILL_ORDERS: Final = frozenset({"create_time", "end_time"})
+
+EVENTS: Final[Mapping[str, FieldKind]] = {
+    "sequence": INTEGER,
+    "id": STRING,
+    "source": STRING,
+    "type": STRING,
+    "subject": STRING,
+    "time": TIME,
+    "agent_id": STRING,
+    "execution_id": STRING,
+    "cause_sequence": INTEGER,
+    "actor": STRING,
+    "extensions.*": STRING,
+}
+EVENT_ORDERS: Final = frozenset({"sequence"})
+
+
+class _Values(dict[str, Any]):
+    """Values by field; an extension that an event lacks is an empty text, as in the store."""
+
+    def get(self, name: str, default: Any = "") -> Any:
+        """The value of a field."""
+        return super().get(name, default)
+
+
+_EVENT_COLUMNS: Final = tuple(name for name in EVENTS if not name.endswith(ANY_KEY))
+
+
+def event_values(event: Event) -> Mapping[str, Any]:
+    """The values of those fields, for filters over events in memory."""
+    values = _Values({name: getattr(event, name) for name in _EVENT_COLUMNS})
+    values.update({f"extensions.{name}": text for name, text in event.extensions.items()})
+    return values
+
 
 LOGS: Final[Mapping[str, FieldKind]] = {
     "severity": enum_of(Severity),

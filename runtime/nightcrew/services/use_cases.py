@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from nightcrew.services.agents import AgentService
 from nightcrew.services.apply import ApplyService
 from nightcrew.services.backfills import BackfillService
+from nightcrew.services.events import EventService
 from nightcrew.services.executions import ExecutionService
 from nightcrew.services.logs import LogService
 from nightcrew.services.programs import ProgramService
@@ -23,6 +24,7 @@ class UseCases:
     agents: AgentService
     apply: ApplyService
     backfills: BackfillService
+    events: EventService
     executions: ExecutionService
     logs: LogService
     programs: ProgramService

@@ -1,18 +1,21 @@
 """Watching: snapshots, then events from the log after a cursor, with gaps and heartbeats; never dropped or doubled."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Final
 
 from nightcrew.crew.bus import Bus, Signal
 from nightcrew.domain.errors import NotFound, Unavailable
 from nightcrew.domain.event import Event
 from nightcrew.domain.execution import Execution
+from nightcrew.domain.filter import Expression
+from nightcrew.domain.filter_match import matches
 from nightcrew.domain.page import ListQuery
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.reads import Reads
 from nightcrew.ports.store import Store
 from nightcrew.services.feed import EventFeed
+from nightcrew.services.fields import event_values
 from nightcrew.services.watch_items import (
     AgentSelection,
     Batch,
@@ -68,6 +71,55 @@ class WatchService:
             # The token it begins with: a watcher that is torn off before the first event misses nothing.
             yield Batch([Heartbeat()], self._token(cursor))
         members = Members(selection, self._reads)
+
+        async def chosen(events: Sequence[Event]) -> list[Event]:
+            return await members.chosen([one for one in events if one.type.startswith(_WATCHED)])
+
+        async for batch in self._follow(cursor, chosen, closing):
+            yield batch
+
+    async def events(
+        self,
+        selection: AgentSelection,
+        *,
+        where: Expression | None,
+        include_snapshot: bool,
+        resume_token: str,
+        closing: Signal,
+    ) -> AsyncGenerator[Batch, None]:
+        """Events of the log, from the token or from now on, without an end.
+
+        Args:
+            selection: About which agents; all of them and none, if it selects nothing.
+            where: Which events (services.fields.EVENTS).
+            include_snapshot: Begin with the events that are kept; with a token it says nothing.
+            resume_token: Where to go on, or empty.
+            closing: Once it is poked the stream ends.
+
+        Raises:
+            InvalidArgument: The token is none of ours.
+            Unavailable: The server closes.
+        """
+        cursor, gap = await self._begin(resume_token)
+        if gap is not None:
+            yield Batch([gap], self._token(cursor))
+        elif not resume_token:
+            if include_snapshot:
+                cursor = (await self._feed.bounds())[0] - 1
+            yield Batch([Heartbeat()], self._token(cursor))
+        members = Members(selection, self._reads) if selection.ids or selection.selector else None
+
+        async def chosen(events: Sequence[Event]) -> list[Event]:
+            named = await members.chosen(events) if members is not None else events
+            return [one for one in named if where is None or matches(where, event_values(one))]
+
+        async for batch in self._follow(cursor, chosen, closing):
+            yield batch
+
+    async def _follow(
+        self, cursor: int, chosen: Callable[[Sequence[Event]], Awaitable[list[Event]]], closing: Signal
+    ) -> AsyncGenerator[Batch, None]:
+        """Those of the events after the cursor that are chosen, gaps and heartbeats among them."""
         pulse = _Pulse(self._clock)
         while True:
             version = self._feed.version
@@ -75,8 +127,7 @@ class WatchService:
             if events:
                 if hole := await self._hole(cursor, events):
                     yield Batch([hole], self._token(hole.to_sequence))
-                chosen = await members.chosen([one for one in events if one.type.startswith(_WATCHED)])
-                for portion in event_portions(chosen):
+                for portion in event_portions(await chosen(events)):
                     yield Batch(portion, self._token(portion[-1].sequence))
                     pulse.sent()
                 cursor = events[-1].sequence

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import sys
 import time
 import uuid
@@ -21,6 +22,7 @@ from nightcrew.v1 import (
     agent_pb2,
     agent_service_pb2,
     agent_service_pb2_grpc,
+    event_service_pb2,
     event_service_pb2_grpc,
     execution_pb2,
     execution_service_pb2,
@@ -41,10 +43,12 @@ FINAL = {
 
 
 async def until(condition, *, seconds=20.0, what="the condition"):
-    """What `condition` (a coroutine function) returns, once that is true."""
+    """What `condition` (a function, or a coroutine function) returns, once that is true."""
     deadline = time.monotonic() + seconds
     while True:
-        found = await condition()
+        found = condition()
+        if inspect.isawaitable(found):
+            found = await found
         if found:
             return found
         if time.monotonic() > deadline:
@@ -121,6 +125,7 @@ class Box:
                 (agent_service_pb2, self.agents),
                 (execution_service_pb2, self.executions),
                 (schedule_service_pb2, self.schedules),
+                (event_service_pb2, self.events),
                 (runtime_service_pb2, self.about),
             )
             if hasattr(stub, method)

@@ -114,11 +114,12 @@ class GrpcGateway:
         use_cases, clock = self._use_cases, self._clock
         agents = AgentServicer(use_cases, clock=clock, closing=closing)
         executions = ExecutionServicer(use_cases, clock=clock, closing=closing)
+        events = EventServicer(use_cases, clock=clock, closing=closing)
         served: list[tuple[Any, str, dict[str, Method]]] = [
             (agent_service_pb2, "AgentService", agents.methods()),
             (execution_service_pb2, "ExecutionService", executions.methods()),
             (schedule_service_pb2, "ScheduleService", ScheduleServicer(use_cases).methods()),
-            (event_service_pb2, "EventService", EventServicer().methods()),
+            (event_service_pb2, "EventService", events.methods()),
             (runtime_service_pb2, "RuntimeService", RuntimeServicer(use_cases).methods()),
         ]
         names = []

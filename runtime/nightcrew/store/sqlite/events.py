@@ -1,6 +1,7 @@
 """The table of events: the spine, appended to and read in the order of its sequence."""
 
 import sqlite3
+from datetime import datetime
 from typing import Any, Final
 
 from nightcrew.domain.durations import from_micros, to_micros
@@ -15,6 +16,14 @@ _APPEND: Final = (
     "INSERT INTO events (id, source, type, subject, time, agent_id, execution_id, cause_sequence, actor,"
     " extensions, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+
+_PUBLISHED: Final = "SELECT sequence FROM published WHERE source = ? AND id = ? AND time >= ?"
+_REMEMBER: Final = "INSERT OR REPLACE INTO published (source, id, sequence, time) VALUES (?, ?, ?, ?)"
+_FORGET: Final = """
+    DELETE FROM published WHERE (source, id) IN (
+        SELECT source, id FROM published WHERE time < ? ORDER BY time LIMIT ?
+    )
+"""
 
 
 class Events:
@@ -48,6 +57,19 @@ class Events:
         if sequence is None:
             raise AssertionError("an INSERT has a row id")
         return sequence
+
+    def published(self, source: str, event_id: str, *, since: datetime) -> int | None:
+        """The sequence of the event of that source and id that was received at or after `since`, if one was."""
+        row = self._execute(_PUBLISHED, (source, event_id, to_micros(since))).fetchone()
+        return None if row is None else int(row[0])
+
+    def remember(self, source: str, event_id: str, *, sequence: int, now: datetime) -> None:
+        """Notes that a published event was received now."""
+        self._execute(_REMEMBER, (source, event_id, sequence, to_micros(now)))
+
+    def forget(self, *, before: datetime, limit: int) -> int:
+        """Deletes notes of events received before, the oldest first; returns how many."""
+        return self._execute(_FORGET, (to_micros(before), limit)).rowcount
 
 
 def event_of(row: tuple[Any, ...]) -> Event:

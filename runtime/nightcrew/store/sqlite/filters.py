@@ -15,6 +15,9 @@ from nightcrew.domain.filter import And, Comparison, Expression, Not, Or
 from nightcrew.store.sqlite.labels import label_value
 
 LABELS: Final = "labels"
+EXTENSIONS: Final = "extensions"
+_MAPS: Final = (LABELS, EXTENSIONS)
+"""Fields whose keys are fields: their columns hold JSON objects of texts."""
 _ORDERED: Final = ("<", "<=", ">", ">=")
 
 
@@ -54,9 +57,9 @@ def _joined(parts: Sequence[str], word: str) -> str:
 
 def _comparison(one: Comparison, fields: Mapping[str, Field]) -> tuple[str, list[Any]]:
     root, _, key = one.field.partition(".")
-    if root == LABELS and key and LABELS in fields:
-        return _label(one, fields[LABELS].sql, key)
-    field = fields.get(one.field) if one.field != LABELS else None
+    if root in _MAPS and key and root in fields:
+        return _key(one, fields[root].sql, key)
+    field = fields.get(one.field) if one.field not in _MAPS else None
     if field is None:
         raise InvalidArgument.of(
             "filter",
@@ -79,7 +82,7 @@ def _comparison(one: Comparison, fields: Mapping[str, Field]) -> tuple[str, list
             raise _unfit(one)
 
 
-def _label(one: Comparison, column: str, key: str) -> tuple[str, list[Any]]:
+def _key(one: Comparison, column: str, key: str) -> tuple[str, list[Any]]:
     sql, path = label_value(column, key)
     match one.operator:
         case "=":

@@ -84,7 +84,7 @@ def _keys(resource: Resource, order: Sequence[Order]) -> list[_Key]:
             known = ", ".join(sorted(resource.orders))
             raise InvalidArgument.of("order_by", f"{one.field!r} is no order of {resource.name}; use {known}")
         keys.append(_Key(_ordered(field), one.descending))
-    return [*keys, _Key("seq", order[-1].descending)]
+    return [*keys, _Key(resource.key, order[-1].descending)]
 
 
 def _ordered(field: Field) -> str:

@@ -19,11 +19,14 @@ from nightcrew.store.sqlite.agent_rows import agent_of
 from nightcrew.store.sqlite.execution_rows import execution_of
 from nightcrew.store.sqlite.pages import page_select
 from nightcrew.store.sqlite.pool import ReaderPool
-from nightcrew.store.sqlite.resources import AGENTS, BACKFILLS, EXECUTIONS, FIRES, Resource
+from nightcrew.store.sqlite.resources import AGENTS, BACKFILLS, EVENTS, EXECUTIONS, FIRES, Resource
 
 # ruff: noqa: S608 - the SQL is put together from constants of this room only
 
 _START_BATCH: Final = 500
+_EVENTS_AT_ONCE: Final = 64
+_EVENTS_CHARACTERS: Final = 8 * 1024 * 1024
+"""An event's data may be 1 MiB: memory for those that are read together stays bounded."""
 _NEWEST: Final = 2**63 - 1
 """Past what SQLite can count; a resume token may hold any number."""
 _AGENT: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id = ?"
@@ -154,11 +157,24 @@ class SqliteReads:
         rows, token = await self._page(BACKFILLS, query)
         return Page([backfills.backfill_of(row) for row in rows], token)
 
+    async def events(self, query: ListQuery) -> Page[Event]:
+        """A page of the event log."""
+        rows, token = await self._page(EVENTS, query)
+        return Page([events.event_of(row) for row in rows], token)
+
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
-        """Events with a greater sequence, in order."""
-        return [
-            events.event_of(row) for row in await self._pool.fetch(_EVENTS, (min(sequence, _NEWEST), limit))
-        ]
+        """Events with a greater sequence, in order: at most `limit`, fewer where their data are large."""
+        found: list[Event] = []
+        size = 0
+        while len(found) < limit and size < _EVENTS_CHARACTERS:
+            asked = min(limit - len(found), _EVENTS_AT_ONCE)
+            rows = await self._pool.fetch(_EVENTS, (min(sequence, _NEWEST), asked))
+            found += map(events.event_of, rows)
+            size += sum(len(row[-1]) for row in rows)
+            if len(rows) < asked:
+                break
+            sequence = found[-1].sequence
+        return found
 
     async def event_bounds(self) -> tuple[int, int]:
         """(oldest sequence kept, newest sequence ever given); (newest + 1, newest) when none is kept."""

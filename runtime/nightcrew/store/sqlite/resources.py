@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from nightcrew.domain.filter import Order
-from nightcrew.store.sqlite import agent_rows, backfills, execution_rows, fires
-from nightcrew.store.sqlite.filters import LABELS, Field
+from nightcrew.store.sqlite import agent_rows, backfills, events, execution_rows, fires
+from nightcrew.store.sqlite.filters import EXTENSIONS, LABELS, Field
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A table that is listed in pages; `seq` is its row id, which settles the order of equals."""
+    """A table that is listed in pages; `key` is its row id, which settles the order of equals."""
 
     name: str
     table: str
@@ -19,6 +19,7 @@ class Resource:
     fields: Mapping[str, Field]
     orders: Mapping[str, Field]
     default: Order
+    key: str = "seq"
 
 
 _CREATE_TIME: Final = Field("create_time")
@@ -97,4 +98,29 @@ BACKFILLS: Final = Resource(
     },
     orders={"create_time": _CREATE_TIME, "end_time": Field("end_time", nullable=True)},
     default=Order("create_time", descending=True),
+)
+
+_SEQUENCE: Final = Field("sequence")
+
+EVENTS: Final = Resource(
+    name="events",
+    table="events",
+    columns=events.COLUMNS,
+    fields={
+        "sequence": _SEQUENCE,
+        # One of the runtime's own has its sequence as its id.
+        "id": Field("CASE id WHEN '' THEN CAST(sequence AS TEXT) ELSE id END"),
+        "source": Field("source"),
+        "type": Field("type"),
+        "subject": Field("subject"),
+        "time": Field("time"),
+        "agent_id": Field("agent_id"),
+        "execution_id": Field("execution_id"),
+        "cause_sequence": Field("cause_sequence"),
+        "actor": Field("actor"),
+        EXTENSIONS: Field("extensions"),
+    },
+    orders={"sequence": _SEQUENCE},
+    default=Order("sequence", descending=True),
+    key="sequence",
 )

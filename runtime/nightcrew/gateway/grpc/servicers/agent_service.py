@@ -1,7 +1,6 @@
 """AgentService over gRPC: agents' definitions, their status, their watch; lifecycle and triggers beside it."""
 
 from collections.abc import AsyncGenerator
-from typing import Final
 
 from nightcrew.crew.bus import Signal
 from nightcrew.domain.agent import Agent
@@ -18,17 +17,13 @@ from nightcrew.gateway.grpc.methods import Method, stream, unary
 from nightcrew.gateway.grpc.requests import fill_page, query_of, request_of, required
 from nightcrew.gateway.grpc.servicers.lifecycle import Lifecycle
 from nightcrew.gateway.grpc.servicers.triggers import Triggers
-from nightcrew.gateway.grpc.servicers.watches import AgentWatches
+from nightcrew.gateway.grpc.servicers.watches import AgentWatches, selection_of
 from nightcrew.ports.clock import Clock
 from nightcrew.services.fields import AGENT_ORDERS, AGENTS
-from nightcrew.services.guard import check_labels
 from nightcrew.services.status import AgentStatus
 from nightcrew.services.use_cases import UseCases
-from nightcrew.services.watch_items import AgentSelection
 from nightcrew.v1 import agent_pb2
 from nightcrew.v1 import agent_service_pb2 as pb
-
-MAX_IDS: Final = 1000
 
 
 class AgentServicer:
@@ -139,11 +134,8 @@ class AgentServicer:
 
     def watch(self, request: pb.WatchAgentsRequest) -> AsyncGenerator[bytes, None]:
         """Streams what happens to agents."""
-        if len(request.ids) > MAX_IDS:
-            raise InvalidArgument.of("ids", f"must be at most {MAX_IDS}, are {len(request.ids)}")
-        check_labels(request.selector, field="selector")
         batches = self._use_cases.watch.agents(
-            AgentSelection(ids=frozenset(request.ids), selector=dict(request.selector)),
+            selection_of(request),
             include_snapshot=request.include_snapshot,
             resume_token=request.resume_token,
             closing=self._closing,

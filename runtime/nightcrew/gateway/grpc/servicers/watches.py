@@ -1,10 +1,11 @@
 """Watches as streams of serialised answers: an event is made into bytes once for all who watch agents."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from nightcrew.domain.agent import Agent
+from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.event import Event
 from nightcrew.domain.execution import Execution
 from nightcrew.gateway.grpc.convert.agent import AgentMessages
@@ -14,8 +15,10 @@ from nightcrew.gateway.grpc.convert.execution import fill_execution
 from nightcrew.gateway.grpc.convert.log import fill_log
 from nightcrew.gateway.grpc.convert.times import fill_time
 from nightcrew.ports.clock import Clock
+from nightcrew.services.guard import check_labels
 from nightcrew.services.status import StatusService
 from nightcrew.services.watch_items import (
+    AgentSelection,
     Batch,
     EmptySnapshot,
     Gap,
@@ -27,8 +30,33 @@ from nightcrew.services.watch_items import (
 from nightcrew.v1 import agent_service_pb2, execution_service_pb2
 
 EVENTS_KEPT: Final = 8192
+MAX_IDS: Final = 1000
 MESSAGE_BYTES: Final = 2 * 1024 * 1024
 """A snapshot's message is not made larger than this: a client's limit is often 4 MiB."""
+
+
+class WatchRequest(Protocol):
+    """A request that selects agents."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Their ids."""
+
+    @property
+    def selector(self) -> Mapping[str, str]:
+        """Their labels."""
+
+
+def selection_of(request: WatchRequest) -> AgentSelection:
+    """Which agents a watch is asked for.
+
+    Raises:
+        InvalidArgument: There are too many ids, or a label is out of bounds.
+    """
+    if len(request.ids) > MAX_IDS:
+        raise InvalidArgument.of("ids", f"must be at most {MAX_IDS}, are {len(request.ids)}")
+    check_labels(request.selector, field="selector")
+    return AgentSelection(ids=frozenset(request.ids), selector=dict(request.selector))
 
 
 class AgentWatches:
@@ -87,7 +115,7 @@ class AgentWatches:
             case EmptySnapshot():
                 one.snapshot.last = True
             case _:
-                _fill_mark(one, item, self._clock)
+                fill_mark(one, item, self._clock)
         return out.SerializeToString()
 
     def _event(self, event: Event) -> bytes:
@@ -121,10 +149,11 @@ class ExecutionWatches:
                 fill_execution(one.snapshot.execution, of)
                 one.snapshot.last = last
             case _:
-                _fill_mark(one, item, self._clock)
+                fill_mark(one, item, self._clock)
 
 
-def _fill_mark(one: Any, item: Item, clock: Clock) -> None:
+def fill_mark(one: Any, item: Item, clock: Clock) -> None:
+    """Writes a gap or a heartbeat into an item of any watch."""
     match item:
         case Gap(first, last):
             one.gap.SetInParent()
