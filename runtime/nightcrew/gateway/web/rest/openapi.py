@@ -19,6 +19,7 @@ _WHY: Final = {
     400: "The body is no JSON.",
     404: "There is no such flow, agent or execution.",
     409: "Not in the state that the agent is in, or not while it is not enabled.",
+    413: "The body is larger than 2 MiB.",
     422: "Fields are wrong; each is named.",
     429: "The agent's backlog is full; Retry-After says when to try again.",
     503: "The runtime drains, or its store can't be used now.",
@@ -77,7 +78,7 @@ def _responses(operation: Operation, schemas: dict[tuple[int, JsonSchemaMode], A
     if operation.answer is not None:
         done["content"] = {JSON: {"schema": schemas[id(operation.answer), "serialization"]}}
     out = {str(operation.status): done}
-    problems = {*operation.problems, 422, 503, *([400] if operation.body is not None else [])}
+    problems = {*operation.problems, 422, 503, *([400, 413] if operation.body is not None else [])}
     for status in sorted(problems):
         of = _FIELD_PROBLEMS if status == 422 else _PROBLEM  # noqa: PLR2004 - HTTP's number
         schema = schemas[id(of), "serialization"]

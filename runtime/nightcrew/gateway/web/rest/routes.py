@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from nightcrew.domain.errors import InvalidArgument
+from nightcrew.gateway.web.body import read_body
 from nightcrew.gateway.web.rest.handlers import BackgroundAgents, Call
 from nightcrew.gateway.web.rest.operations import OPERATIONS, PREFIX, Operation
 from nightcrew.gateway.web.rest.problems import JSON, missing_body, unfit, wrong_fields
@@ -20,6 +21,8 @@ from nightcrew.services.once import Request as Asked
 from nightcrew.services.use_cases import UseCases
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+MAX_BODY: Final = 2 * 1024 * 1024
+"""An input is at most 1 MiB, and may be written with room."""
 KEY: Final = "Idempotency-Key"
 """The header under which a repeated call gets the first answer: contract.md's request_id."""
 
@@ -47,7 +50,7 @@ def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
 
 def _endpoint(agents: BackgroundAgents, operation: Operation) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        raw = await request.body()
+        raw = await read_body(request, MAX_BODY)
         try:
             body = _body(operation, raw)
         except ValidationError as error:

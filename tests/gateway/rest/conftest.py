@@ -1,0 +1,137 @@
+"""A whole runtime, and a client of its REST."""
+
+import asyncio
+import contextlib
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from tests.gateway.support.gateway_box import serving, until
+
+from nightcrew.crew.bus import Signal
+from nightcrew.domain.errors import NightcrewError
+from nightcrew.gateway.status import http_status
+from nightcrew.gateway.web.hooks import routes as hook_routes
+from nightcrew.gateway.web.rest.openapi import components, paths
+from nightcrew.gateway.web.rest.operations import PREFIX
+from nightcrew.gateway.web.rest.routes import routes as rest_routes
+from nightcrew.system.ids import SystemIds
+
+
+class Rest:
+    """REST as its callers use it, with shorthands for what tests do all the time."""
+
+    def __init__(self, box, client):
+        self.box = box
+        self.client = client
+
+    async def call(self, method, path="/", *, status=200, **request):
+        """What a call is answered with, which must have this status."""
+        answer = await self.client.request(method, f"{PREFIX}{path}", **request)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    async def create(self, flow_id="echo", kind="INTERVAL", config=None, *, headers=None, **fields):
+        config = {"hours": 1} if config is None and kind == "INTERVAL" else config or {}
+        body = {"name": f"my {flow_id}", "flow_id": flow_id, "trigger_type": kind, "trigger_config": config}
+        return await self.call("POST", json={**body, **fields}, headers=headers, status=201)
+
+    async def active(self, *args, **fields):
+        agent_id = (await self.create(*args, **fields))["id"]
+        await self.call("POST", f"/{agent_id}/start")
+        return agent_id
+
+    async def trigger(self, agent_id, payload=None, **request):
+        sent = {} if payload is None else {"json": payload}
+        return (await self.call("POST", f"/{agent_id}/trigger", **sent, **request))["execution_id"]
+
+    async def agent(self, agent_id):
+        return await self.call("GET", f"/{agent_id}")
+
+    async def execution(self, agent_id, execution_id):
+        return await self.call("GET", f"/{agent_id}/executions/{execution_id}")
+
+    async def executions(self, agent_id, query="?limit=1000"):
+        return (await self.call("GET", f"/{agent_id}/executions{query}"))["executions"]
+
+    async def ended(self, agent_id, execution_id):
+        await self.box.runtime.services.executions.wait(execution_id, 20)
+        return await self.execution(agent_id, execution_id)
+
+    async def fired(self, agent_id, count=1, *, source="scheduled"):
+        """The executions that `source` made, the newest first, once there are so many that have ended."""
+
+        async def enough():
+            found = [
+                one
+                for one in await self.executions(agent_id)
+                if one["trigger_source"] == source and one["completed_at"]
+            ]
+            return found if len(found) >= count else None
+
+        return await until(enough, what=f"{count} runs by {source} of {agent_id}")
+
+
+class Server(uvicorn.Server):
+    """Leaves signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def web(box):
+    """The box's REST and hooks over HTTP; the port."""
+
+    def refused(_request, error):
+        return JSONResponse({"detail": str(error)}, http_status(error))
+
+    def http(_request, error):
+        return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+
+    async def openapi(_request):
+        about = {"openapi": "3.1.0", "info": {"title": "Nightcrew", "version": "1"}}
+        return JSONResponse({**about, "paths": paths(), "components": {"schemas": components()}})
+
+    services = box.runtime.services
+    app = Starlette(
+        routes=[
+            *rest_routes(services, ids=SystemIds()),
+            *hook_routes(services, closing=Signal()),
+            Route("/api/openapi.json", openapi),
+        ],
+        exception_handlers={NightcrewError: refused, HTTPException: http},
+    )
+    app.router.redirect_slashes = False
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
+    server = Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.005)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def resting(folder, **settings):
+    """A runtime on a folder, and a client of its REST."""
+    async with (
+        serving(folder, **settings) as box,
+        web(box) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        yield Rest(box, client)
+
+
+@pytest.fixture
+async def rest(tmp_path):
+    async with resting(tmp_path / "data") as rest:
+        yield rest
