@@ -44,7 +44,7 @@ def spec(name: str, trigger: Mapping[str, Any] | None = None) -> dict[str, Any]:
 async def in_process(folder: Path) -> AsyncIterator[Runtime]:
     """A runtime on this loop, its gateway on a free port."""
     configure_logging(level="warning")
-    settings = load_settings(data=folder, grpc="127.0.0.1:0")
+    settings = load_settings(data=folder, grpc="127.0.0.1:0", http="off")
     runtime = Runtime(settings, [AGENTS], clock=SystemClock(), ids=SystemIds())
     ready = asyncio.Event()
     async with asyncio.TaskGroup() as life:
@@ -77,7 +77,7 @@ async def register(
 def in_its_own_process(folder: Path) -> Iterator[tuple[str, psutil.Process, float]]:
     """`nightcrew up` as people start it: its address, its process, the seconds until it was ready."""
     command = [sys.executable, "-c", "from nightcrew.cli.entry import main; main()", "up", str(AGENTS)]
-    command += ["--data", str(folder), "--grpc", "127.0.0.1:0", "--log-level", "warning"]
+    command += ["--data", str(folder), "--grpc", "127.0.0.1:0", "--http", "off", "--log-level", "warning"]
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

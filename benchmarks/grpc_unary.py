@@ -61,7 +61,7 @@ async def serve_runtime(folder):
     from nightcrew.system.clock import SystemClock
     from nightcrew.system.ids import SystemIds
 
-    settings = load_settings(data=folder / "data", grpc="127.0.0.1:0")
+    settings = load_settings(data=folder / "data", grpc="127.0.0.1:0", http="off")
     runtime = Runtime(settings, [folder / "noop.py"], clock=SystemClock(), ids=SystemIds())
     await runtime.run(lambda: print(f"ready {runtime.gateway.port}", flush=True))
 

@@ -14,7 +14,7 @@ from nightcrew.client import Client
 
 async def test_agents_serve_and_fire_and_are_there_after_the_next_start(up, agents):
     crew = up(agents("basics")).start()
-    assert crew.stdout().splitlines() == [f"nightcrew is ready grpc={crew.address} http=off"]
+    assert crew.stdout().splitlines() == [f"nightcrew is ready grpc={crew.address} http={crew.web}"]
     assert stat.S_IMODE(crew.data.stat().st_mode) == 0o700
 
     listed = crew.grpcurl("nightcrew.v1.AgentService/ListAgents")

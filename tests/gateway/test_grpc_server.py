@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.gateway.support.gateway_box import Refused, as_json, refused, request_id, serving, until
 
 from nightcrew.domain.errors import InvalidArgument
+from nightcrew.gateway.address import Address, AddressUnavailable
 from nightcrew.gateway.grpc import methods
-from nightcrew.gateway.grpc.address import Address, AddressUnavailable
 from nightcrew.gateway.grpc.server import GrpcGateway
 from nightcrew.gateway.status import Faults
 from nightcrew.system.clock import SystemClock

@@ -83,7 +83,7 @@ async def test_a_wait_that_ends_first(box, web):
         return len((await box.call("ListExecutions", filter='agent_id = "h"')).executions) == 2
 
     await until(two_have_come)
-    box.closing.poke()
+    box.runtime.stop()
     assert (await waiting).status_code == 202
 
 
@@ -163,19 +163,26 @@ async def test_what_comes_byte_by_byte(box, web):
     head = b"POST /hooks/a/hook HTTP/1.1\r\nHost: localhost\r\n"
     open_head = head.replace(b"/hook HTTP", b"/open HTTP")
     doubled = b"X-Hub-Signature-256: " + signature + b"\r\n"
-    assert await raw(box.port, head + doubled * 2 + b"Content-Length: 2\r\n\r\n{}") == 401
+    assert await raw(box.runtime.web.port, head + doubled * 2 + b"Content-Length: 2\r\n\r\n{}") == 401
     twice = b"Idempotency-Key: a\r\nidempotency-key: a\r\nContent-Length: 2\r\n\r\n{}"
-    assert await raw(box.port, open_head + twice) == 400
+    assert await raw(box.runtime.web.port, open_head + twice) == 400
     # Said to be small and large, chunked and endless, cut off.
-    assert await raw(box.port, open_head + b"Content-Length: 10485760\r\n\r\nx") == 413
+    assert await raw(box.runtime.web.port, open_head + b"Content-Length: 10485760\r\n\r\nx") == 413
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    assert await raw(box.port, open_head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 17) == 413
-    assert await raw(box.port, open_head + b"Content-Length: 5\r\n\r\nab", close=True) in {400, None}
-    assert await raw(box.port, open_head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", close=True) in {
+    assert (
+        await raw(box.runtime.web.port, open_head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 17) == 413
+    )
+    assert await raw(box.runtime.web.port, open_head + b"Content-Length: 5\r\n\r\nab", close=True) in {
         400,
         None,
     }
-    assert await raw(box.port, open_head + b"Content-Length: -1\r\n\r\n") == 400
+    assert await raw(
+        box.runtime.web.port, open_head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", close=True
+    ) in {
+        400,
+        None,
+    }
+    assert await raw(box.runtime.web.port, open_head + b"Content-Length: -1\r\n\r\n") == 400
     assert await left(box) == before
 
 

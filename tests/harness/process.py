@@ -43,6 +43,7 @@ class RuntimeProcess:
         self.paths = list(paths)
         self.flags = list(flags)
         self.address = "127.0.0.1:0"
+        self.web = "127.0.0.1:0"
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
         self.mark = uuid.uuid4().hex
@@ -54,11 +55,11 @@ class RuntimeProcess:
     # ---- its life ----------------------------------------------------------------------------------------
 
     def launch(self) -> None:
-        """Starts it without waiting; the port of the first start is kept by all that follow."""
+        """Starts it without waiting; the ports of the first start are kept by all that follow."""
         assert not self.alive, "it runs already"
         self.starts += 1
         command = [*UP, *map(str, self.paths), "--data", str(self.data)]
-        command += ["--grpc", self.address, *self.flags]
+        command += ["--grpc", self.address, "--http", self.web, *self.flags]
         with self._printed("stdout").open("wb") as out, self._printed("stderr").open("wb") as err:
             self.process = subprocess.Popen(
                 command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self._env, cwd=self._folder
@@ -73,10 +74,10 @@ class RuntimeProcess:
 
     @property
     def is_ready(self) -> bool:
-        """Whether this start has said that it serves; takes the address from there."""
+        """Whether this start has said that it serves; takes the addresses from there."""
         found = READY.search(self.stdout())
         if found:
-            self.address = found[1]
+            self.address, self.web = found[1], found[2]
         return found is not None
 
     def term(self) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nightcrew.app.engine import Engine
-from nightcrew.config.settings import Settings
+from nightcrew.config.settings import OFF, Settings
 from nightcrew.gateway.grpc.server import GrpcGateway
+from nightcrew.gateway.web.server import WebGateway
 from nightcrew.ports.clock import Clock, Ids
 
 
@@ -18,6 +19,10 @@ class Runtime(Engine):
         prune: Delete agents whose source is gone.
         clock: The clock that everything in it uses.
         ids: Where identities and randomness come from.
+
+    Attributes:
+        gateway: gRPC.
+        web: HTTP, or None if it is off.
     """
 
     def __init__(
@@ -26,3 +31,7 @@ class Runtime(Engine):
         super().__init__(settings, paths, prune=prune, clock=clock, ids=ids)
         self.gateway = GrpcGateway(settings.grpc, self.services, clock=clock, ids=ids)
         self.open_to("grpc", self.gateway)
+        self.web: WebGateway | None = None
+        if settings.http != OFF:
+            self.web = WebGateway(settings.http, self.services, clock=clock, ids=ids)
+            self.open_to("web", self.web)

@@ -14,7 +14,7 @@ import typer
 import uvloop
 
 from nightcrew.app.runtime import Runtime
-from nightcrew.config.settings import FILE, LogFormat, Settings, load_settings
+from nightcrew.config.settings import FILE, OFF, LogFormat, Settings, load_settings
 from nightcrew.domain.errors import InvalidArgument, NightcrewError
 from nightcrew.services.catalog import Report
 from nightcrew.system.clock import SystemClock
@@ -44,7 +44,10 @@ def up(
         typer.Option(help="HOST:PORT to serve gRPC on (default: 127.0.0.1:7447); port 0 picks a free one."),
     ] = None,
     http: Annotated[
-        str | None, typer.Option(help="HOST:PORT for HTTP; there is no HTTP service yet.")
+        str | None,
+        typer.Option(
+            help="HOST:PORT to serve HTTP on (default: 127.0.0.1:7448), or off; port 0 picks a free one."
+        ),
     ] = None,
     log_format: Annotated[LogFormat | None, typer.Option(help="console, or json for machines.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
@@ -134,8 +137,8 @@ def _announcer(runtime: Runtime) -> Callable[[], None]:
         tune_gc()
         for line in faults_of(runtime.report):
             print(line, file=sys.stderr)
-        host = runtime.settings.grpc.rpartition(":")[0]
-        print(f"nightcrew is ready grpc={host}:{runtime.gateway.port} http=off", flush=True)
+        web = runtime.web.address if runtime.web is not None else OFF
+        print(f"nightcrew is ready grpc={runtime.gateway.address} http={web}", flush=True)
 
     return ready
 

@@ -18,6 +18,7 @@ from nightcrew.domain.errors import FieldViolation, InvalidArgument
 from nightcrew.domain.secrets import key_of
 
 FILE: Final = "nightcrew.toml"
+OFF: Final = "off"
 
 
 class LogFormat(StrEnum):
@@ -33,7 +34,7 @@ class Settings(BaseSettings):
     Attributes:
         data: The folder of the SQLite file; made 0700.
         grpc: HOST:PORT of the gRPC service; port 0 picks a free one.
-        http: HOST:PORT of the HTTP service, or `off` (which it is until it is built).
+        http: HOST:PORT of the HTTP service; port 0 picks a free one, `off` serves none.
         drain: Seconds that running work gets at SIGTERM.
         workers: POOL workers for Python programs, and as many for flows; 0 is one a core.
         worker_memory: Bytes of memory a worker may hold before it is ended.
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
 
     data: Path = Path(".nightcrew")
     grpc: str = "127.0.0.1:7447"
-    http: str = "off"
+    http: str = "127.0.0.1:7448"
     log_format: LogFormat = LogFormat.CONSOLE
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     drain: float = Field(default=10.0, ge=0, le=86400)
@@ -66,6 +67,11 @@ class Settings(BaseSettings):
     command_cpu: int = Field(default=0, ge=0)
     command_file_size: int = Field(default=4 * 1024**3, ge=0)
     allow_private: Annotated[bool | tuple[str, ...], NoDecode] = False
+
+    @field_validator("http")
+    @classmethod
+    def _host_and_port_or_off(cls, value: str) -> str:
+        return value if value == OFF else cls._host_and_port(value)
 
     @field_validator("grpc")
     @classmethod

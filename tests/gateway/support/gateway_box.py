@@ -190,7 +190,7 @@ def request_id():
 @contextlib.asynccontextmanager
 async def serving(folder, *, clock=None, drain=0.2):
     """A runtime on a folder, and a channel to it."""
-    settings = load_settings(data=folder, grpc="127.0.0.1:0", drain=drain)
+    settings = load_settings(data=folder, grpc="127.0.0.1:0", http="127.0.0.1:0", drain=drain)
     runtime = Runtime(settings, [PROGRAMS], clock=clock or SystemClock(), ids=SystemIds())
     ready = asyncio.Event()
     serving = asyncio.create_task(runtime.run(ready.set))

@@ -6,15 +6,6 @@ import contextlib
 import hmac
 
 import httpx
-import uvicorn
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
-
-from nightcrew.crew.bus import Signal
-from nightcrew.domain.errors import NightcrewError, ResourceExhausted, Unavailable
-from nightcrew.gateway.status import http_status
-from nightcrew.gateway.web.hooks import routes
 
 
 def signed(body: bytes, secret="s", **headers):
@@ -23,43 +14,11 @@ def signed(body: bytes, secret="s", **headers):
     return named | {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-class Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self):
-        yield
-
-
 @contextlib.asynccontextmanager
 async def served(box):
-    """The box's hooks over HTTP."""
-
-    def refused(_request, error):
-        late = isinstance(error, ResourceExhausted | Unavailable)
-        return JSONResponse(
-            {"detail": str(error)}, http_status(error), {"Retry-After": "1"} if late else None
-        )
-
-    def http(_request, error):
-        return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
-
-    box.closing = Signal()
-    app = Starlette(
-        routes=routes(box.runtime.services, closing=box.closing),
-        exception_handlers={NightcrewError: refused, HTTPException: http},
-    )
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
-    server = Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    sockets = [one for served in server.servers for one in served.sockets]
-    box.port = sockets[0].getsockname()[1]
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{box.port}", trust_env=False) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        await task
+    """A client of the box's hooks over HTTP."""
+    async with httpx.AsyncClient(base_url=f"http://{box.runtime.web.address}", trust_env=False) as client:
+        yield client
 
 
 async def raw(port, text: bytes, *, then=b"", close=False):

@@ -11,7 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from nightcrew.crew.bus import Signal
-from nightcrew.gateway.grpc.address import Address
+from nightcrew.gateway.address import Address
 from nightcrew.gateway.grpc.methods import Method, handlers
 from nightcrew.gateway.grpc.servicers.agent_service import AgentServicer
 from nightcrew.gateway.grpc.servicers.event_service import EventServicer
