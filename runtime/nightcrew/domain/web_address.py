@@ -53,7 +53,7 @@ def web_address(url: str) -> WebAddress:
     if port == 0:
         raise ValueError("has the port 0, which nobody serves on")
     target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_SAFE)
-    return WebAddress(scheme, _host(parts.hostname or ""), port or _PORTS[scheme], target)
+    return WebAddress(scheme, host_of(parts.hostname or ""), port or _PORTS[scheme], target)
 
 
 def redirected(base: WebAddress, location: str) -> WebAddress:
@@ -64,7 +64,8 @@ def redirected(base: WebAddress, location: str) -> WebAddress:
     return following
 
 
-def _host(host: str) -> str:
+def host_of(host: str) -> str:
+    """A host as it is written in a URL; ValueError says why it is none."""
     if not host:
         raise ValueError("names no host")
     if not host.isascii():

@@ -47,6 +47,12 @@ class AgentSpec(Spec):
         policies = (self.execution.overlap, *(trigger.overlap for trigger in self.triggers))
         return OverlapPolicy.ALLOW in policies
 
+    @cached_property
+    def source_urls(self) -> tuple[str, ...]:
+        """The brokers' URLs that its triggers take events from, each once, as they are written."""
+        urls = (one.event.source_url for one in self.triggers if one.event and not one.disabled)
+        return tuple(dict.fromkeys(filter(None, urls)))
+
     def trigger(self, trigger_id: str) -> Trigger | None:
         """The trigger of that id, if there is one."""
         return next((one for one in self.triggers if one.id == trigger_id), None)

@@ -4,8 +4,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from nightcrew.domain.broker.url import broker_url
 from nightcrew.domain.durations import Duration, Instant
 from nightcrew.domain.spec.base import Spec, exactly_one
 from nightcrew.domain.spec.policy import OverlapPolicy
@@ -127,6 +128,13 @@ class EventMatch(Spec):
     filter: str = ""
     source_url: str = ""
     allow_self: bool = False
+
+    @field_validator("source_url")
+    @classmethod
+    def _a_broker(cls, value: str) -> str:
+        if value:
+            broker_url(value)
+        return value
 
 
 class Resident(Spec):
