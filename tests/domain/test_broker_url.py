@@ -7,7 +7,7 @@ from nightcrew.domain.broker.url import broker_url
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.spec.agent import AgentSpec
 
-PASSWORD = "${secret:PASSWORD}"
+NAMED = "${secret:PASSWORD}"
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_it_is_read_and_written_in_one_way(text, public, place, options):
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
 def test_credentials_are_read_and_are_not_in_the_public_form(scheme):
     path = {"redis": "0/s", "rediss": "0/s"}.get(scheme, "s")
-    url = broker_url(f"{scheme}://user:{PASSWORD}@h/{path}")
-    assert (url.user, url.password) == ("user", PASSWORD)
+    url = broker_url(f"{scheme}://user:{NAMED}@h/{path}")
+    assert (url.user, url.password) == ("user", NAMED)
     assert url.public == broker_url(f"{scheme}://h/{path}").public
     assert url.name == broker_url(f"{scheme}://h/{path}").name
 
