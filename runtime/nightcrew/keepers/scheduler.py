@@ -225,8 +225,11 @@ class Scheduler:
     # ---- firing ------------------------------------------------------------------------------------------
 
     async def _fire_due(self) -> float:
-        """Looks at everything that is due; returns the seconds until the next look."""
-        while due := self._take_due():
+        """Looks at one batch of what is due; returns the seconds until the next look.
+
+        One, so that whoever has more to do than time for it still hears of agents that have changed.
+        """
+        if due := self._take_due():
             for key, following in zip(due, await self._look(due), strict=True):
                 if following is not None and key not in self._wakes:
                     self._push(key, following)
@@ -241,7 +244,7 @@ class Scheduler:
         if not self._heap:
             return self._patience
         left = self._left()
-        if len(self._heap) < CROWD:
+        if left <= 0 or len(self._heap) < CROWD:
             return left
         if left > AHEAD.total_seconds():
             return left - AHEAD.total_seconds()
