@@ -11,6 +11,8 @@ from google.protobuf.json_format import MessageToDict
 from tests.gateway.support.gateway_box import refused, until
 from tests.gateway.support.hook_calls import raw, served, signed
 
+from nightcrew.gateway.web import body
+
 MIB = 1024 * 1024
 
 
@@ -142,8 +144,8 @@ async def test_every_refusal_has_its_status_and_leaves_nothing(box, web):
         (413, "/hooks/a/open", {}, b"x" * (10 * MIB)),
     ]
     before = await left(box)
-    for status, path, headers, body in grid:
-        answer = await web.post(path, content=body, headers=headers)
+    for status, path, headers, content in grid:
+        answer = await web.post(path, content=content, headers=headers)
         assert answer.status_code == status, (path, answer.text)
         assert answer.json()["detail"], path
         if status == 429:
@@ -183,6 +185,16 @@ async def test_what_comes_byte_by_byte(box, web):
         None,
     }
     assert await raw(box.runtime.web.port, open_head + b"Content-Length: -1\r\n\r\n") == 400
+    assert await left(box) == before
+
+
+async def test_a_client_that_is_too_slow(box, monkeypatch):
+    monkeypatch.setattr(body, "SLOW", 0.05)
+    await box.active("a", triggers=[hook()])
+    before = await left(box)
+    head = b"POST /hooks/a/hook HTTP/1.1\r\nHost: localhost\r\n"
+    assert await raw(box.runtime.web.port, head + b"Content-Length: 5\r\n\r\nab") == 408
+    assert await raw(box.runtime.web.port, head + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n") == 408
     assert await left(box) == before
 
 
