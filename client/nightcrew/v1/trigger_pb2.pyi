@@ -86,7 +86,9 @@ Global___Trigger: _TypeAlias = Trigger  # noqa: Y015
 
 @_typing.final
 class Webhook(_message.Message):
-    """An HTTP hook: a POST whose sender is verified over the raw body makes an execution."""
+    """An HTTP hook: a POST whose sender is verified over the raw body makes an execution, once for each delivery in 7
+    days.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -135,7 +137,11 @@ class Webhook(_message.Message):
     """How the sender proves itself. Default: SCHEME_STANDARD."""
     @_builtins.property
     def secrets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Secrets, all valid at once so that they can be rotated. Input only: never given out. Kept encrypted."""
+        """Secrets, at most 10, all valid at once so that they can be rotated. Input only: never given out. Kept encrypted.
+        `${secret:NAME}` is looked up in the runtime's environment (NIGHTCREW_SECRET_NAME) or data folder when the hook is
+        called. Required unless the scheme is SCHEME_NONE; an update that gives none keeps those there are, as long as the
+        scheme is the same.
+        """
 
     def __init__(
         self,
