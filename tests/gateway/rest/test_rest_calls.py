@@ -247,11 +247,10 @@ async def test_a_call_that_is_repeated_with_its_key_happens_once(rest):
 
 async def test_updates_at_once_lose_nothing(rest):
     agent_id = (await rest.create())["id"]
+    # The last two meet: both are kept in the trigger.
     bodies = [
-        {"name": "N"},
-        {"description": "D"},
-        {"input_config": {"i": 1}},
-        {"trigger_config": {"days": 3}},
+        *({"name": "N"}, {"description": "D"}, {"input_config": {"i": 1}}),
+        *({"trigger_config": {"days": 3}}, {"enabled": False}),
     ]
     await asyncio.gather(*(rest.call("PATCH", f"/{agent_id}", json=body) for body in bodies))
     after = await rest.agent(agent_id)
