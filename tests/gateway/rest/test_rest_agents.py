@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import TypeAdapter
 
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import InvalidArgument
@@ -10,8 +11,7 @@ from nightcrew.domain.patch import apply_mask
 from nightcrew.domain.spec.agent import AgentSpec, Manifest
 from nightcrew.domain.spec.program import Program
 from nightcrew.gateway.web.rest.agents import agent_answer, manifest_of, patch_of
-from nightcrew.gateway.web.rest.bodies import AgentUpdate
-from nightcrew.gateway.web.rest.operations import CREATE
+from nightcrew.gateway.web.rest.bodies import AgentUpdate, AnyCreate
 from nightcrew.services.agents import agent_json
 from nightcrew.services.status import AgentStatus
 
@@ -21,7 +21,9 @@ BODY = {"name": "Digest", "flow_id": "digest", "trigger_type": "CRON"}
 
 
 def manifest(**fields):
-    return manifest_of(CREATE.validate_python({**BODY, **fields}), agent_id="a", program=PROGRAM)
+    return manifest_of(
+        TypeAdapter(AnyCreate).validate_python({**BODY, **fields}), agent_id="a", program=PROGRAM
+    )
 
 
 def agent(*triggers, labels=None, state=AgentState.STOPPED):

@@ -225,9 +225,9 @@ class BackgroundAgents:
         while True:
             agents = [agent for agent in page.items if not agent.delete_requested]
             figures = await self._status.of_all(agents)
-            for agent in agents:
-                answer = agent_answer(agent, figures[agent.id], hooks=call.hooks)
-                yield between + answer.model_dump_json()
+            answers = [agent_answer(agent, figures[agent.id], hooks=call.hooks) for agent in agents]
+            if answers:
+                yield between + ",".join(answer.model_dump_json() for answer in answers)
                 between = ","
             if not page.next_page_token:
                 break
@@ -236,13 +236,13 @@ class BackgroundAgents:
         yield "[]" if between == "[" else "]"
 
     async def _recorded(self, history: History) -> AsyncIterator[str]:
-        yield '{"executions":['
-        count = 0
+        count, between = 0, '{"executions":['
         for start in range(0, len(history.ids), EXECUTIONS_AT_ONCE):
-            for execution in await self._executions.some(history.ids[start : start + EXECUTIONS_AT_ONCE]):
-                yield ("," if count else "") + execution_json(execution)
-                count += 1
-        yield f'],"count":{count},"total":{history.total}}}'
+            some = await self._executions.some(history.ids[start : start + EXECUTIONS_AT_ONCE])
+            if some:
+                yield between + ",".join(map(execution_json, some))
+                count, between = count + len(some), ","
+        yield ("" if count else between) + f'],"count":{count},"total":{history.total}}}'
 
 
 def _check_enabled(agent: Agent, what: str) -> None:

@@ -2,19 +2,20 @@
 
 import inspect
 import re
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from nightcrew.gateway.web.rest.answers import FieldProblems, Problem
-from nightcrew.gateway.web.rest.operations import OPERATIONS, PREFIX, Operation
-from nightcrew.gateway.web.rest.problems import JSON
+from nightcrew.gateway.web.rest.operations import OPERATIONS, PREFIX, Adapter, Operation
+from nightcrew.gateway.web.rest.problems import JSON, STATUS
 from nightcrew.gateway.web.rest.routes import KEY
 
 _TEMPLATE: Final = "#/components/schemas/{model}"
-_PROBLEM: Final[TypeAdapter[Any]] = TypeAdapter(Problem)
-_FIELD_PROBLEMS: Final[TypeAdapter[Any]] = TypeAdapter(FieldProblems)
+_PROBLEM: Final[Adapter] = TypeAdapter(Problem)
+_FIELD_PROBLEMS: Final[Adapter] = TypeAdapter(FieldProblems)
+_Schemas: TypeAlias = dict[Adapter, dict[str, Any]]
 _WHY: Final = {
     400: "The body is no JSON.",
     404: "There is no such flow, agent or execution.",
@@ -29,7 +30,7 @@ _WHY: Final = {
 def paths() -> dict[str, Any]:
     """The Paths Object of the operations; a slash at the end of a path changes nothing."""
     out: dict[str, Any] = {}
-    schemas = _schemas()[0]
+    schemas, _ = _schemas()
     for operation in OPERATIONS:
         item = out.setdefault(PREFIX + (operation.path or "/"), {})
         item[operation.method.lower()] = _operation(operation, schemas)
@@ -38,50 +39,43 @@ def paths() -> dict[str, Any]:
 
 def components() -> dict[str, Any]:
     """The schemas that `paths` refers to, by their names."""
-    return _schemas()[1]
+    _, shared = _schemas()
+    return shared
 
 
-def _schemas() -> tuple[dict[tuple[int, JsonSchemaMode], Any], dict[str, Any]]:
-    """The schema of each body and answer by its adapter's identity, and those that they share."""
-    asked: list[tuple[int, JsonSchemaMode, TypeAdapter[Any]]] = [
-        (id(_PROBLEM), "serialization", _PROBLEM),
-        (id(_FIELD_PROBLEMS), "serialization", _FIELD_PROBLEMS),
+def _schemas() -> tuple[_Schemas, dict[str, Any]]:
+    """The schema of each body and answer, and those that they share."""
+    bodies = [operation.body for operation in OPERATIONS if operation.body is not None]
+    answers = [operation.answer for operation in OPERATIONS if operation.answer is not None]
+    asked: list[tuple[Adapter, JsonSchemaMode, Adapter]] = [
+        *((one, "validation", one) for one in bodies),
+        *((one, "serialization", one) for one in (*answers, _PROBLEM, _FIELD_PROBLEMS)),
     ]
-    for operation in OPERATIONS:
-        if operation.body is not None:
-            asked.append((id(operation.body), "validation", operation.body))
-        if operation.answer is not None:
-            asked.append((id(operation.answer), "serialization", operation.answer))
     found, shared = TypeAdapter.json_schemas(asked, ref_template=_TEMPLATE)
-    return found, shared.get("$defs", {})
+    return {adapter: schema for (adapter, _), schema in found.items()}, shared.get("$defs", {})
 
 
-def _operation(operation: Operation, schemas: dict[tuple[int, JsonSchemaMode], Any]) -> dict[str, Any]:
-    summary = inspect.getdoc(operation.handle) or ""
+def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     out: dict[str, Any] = {
         "operationId": f"{operation.handle.__name__}_background_agent",
         "tags": ["Background Agents"],
-        "summary": summary.partition("\n")[0],
+        "summary": inspect.getdoc(operation.handle),
         "parameters": _parameters(operation),
         "responses": _responses(operation, schemas),
     }
     if operation.body is not None:
-        out["requestBody"] = {
-            "required": operation.body_required,
-            "content": {JSON: {"schema": schemas[id(operation.body), "validation"]}},
-        }
+        content = {JSON: {"schema": schemas[operation.body]}}
+        out["requestBody"] = {"required": not operation.optional, "content": content}
     return out
 
 
-def _responses(operation: Operation, schemas: dict[tuple[int, JsonSchemaMode], Any]) -> dict[str, Any]:
+def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     done: dict[str, Any] = {"description": "Done."}
     if operation.answer is not None:
-        done["content"] = {JSON: {"schema": schemas[id(operation.answer), "serialization"]}}
+        done["content"] = {JSON: {"schema": schemas[operation.answer]}}
     out = {str(operation.status): done}
-    problems = {*operation.problems, 422, 503, *([400, 413] if operation.body is not None else [])}
-    for status in sorted(problems):
-        of = _FIELD_PROBLEMS if status == 422 else _PROBLEM  # noqa: PLR2004 - HTTP's number
-        schema = schemas[id(of), "serialization"]
+    for status in sorted({*operation.problems, STATUS, 503, *((400, 413) if operation.body else ())}):
+        schema = schemas[_FIELD_PROBLEMS if status == STATUS else _PROBLEM]
         out[str(status)] = {"description": _WHY[status], "content": {JSON: {"schema": schema}}}
     return out
 

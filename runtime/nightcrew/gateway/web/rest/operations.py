@@ -1,7 +1,7 @@
 """Every operation of REST, once: routes are made of it, and so is what OpenAPI says of them."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, TypeAdapter
@@ -31,25 +31,21 @@ from nightcrew.gateway.web.rest.handlers import BackgroundAgents, Call
 
 PREFIX: Final = "/api/v1/background_agents"
 Handle: TypeAlias = Callable[[BackgroundAgents, Call], Awaitable[BaseModel | Response | None]]
-
-CREATE: Final[TypeAdapter[Any]] = TypeAdapter(AnyCreate)
-UPDATE: Final[TypeAdapter[Any]] = TypeAdapter(AgentUpdate)
-INPUT: Final[TypeAdapter[Any]] = TypeAdapter(InputConfig | None)
-AGENTS: Final[TypeAdapter[Any]] = TypeAdapter(list[AgentRead])
+Adapter: TypeAlias = TypeAdapter[Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation.
 
     Attributes:
         method: GET, POST, PATCH or DELETE.
         path: Under the prefix, with `{agent_id}` and `{execution_id}`.
-        handle: What it does; its docstring is the operation's description.
-        answer: The model of its answer; None where there is none (204).
+        handle: What it does; its docstring is the operation's summary.
+        answer: What it answers; None is nothing (204).
         status: The status when it succeeds.
-        body: The model of its body, if it takes one.
-        body_required: Whether there must be one.
+        body: What its body must be, if it takes one.
+        optional: Whether there may be no body.
         query: The model of its query, if it takes one.
         problems: Statuses of refusals besides those that every operation has.
     """
@@ -57,109 +53,45 @@ class Operation:
     method: str
     path: str
     handle: Handle
-    answer: TypeAdapter[Any] | None
+    answer: Adapter | None
+    _: KW_ONLY
     status: int = 200
-    body: TypeAdapter[Any] | None = None
-    body_required: bool = False
+    body: Adapter | None = None
+    optional: bool = False
     query: type[Given] | None = None
-    problems: tuple[int, ...] = ()
+    problems: tuple[int, ...] = (404,)
 
 
-_THIS: Final = "/{agent_id}"
+_Do: TypeAlias = BackgroundAgents
+_AGENT: Final[Adapter] = TypeAdapter(AgentRead)
+_AGENTS: Final[Adapter] = TypeAdapter(list[AgentRead])
+_CREATE: Final[Adapter] = TypeAdapter(AnyCreate)
+_UPDATE: Final[Adapter] = TypeAdapter(AgentUpdate)
+_INPUT: Final[Adapter] = TypeAdapter(InputConfig | None)
+_RUNS: Final = "/{agent_id}/executions"
+_MOVES: Final = (404, 409)
 
 OPERATIONS: Final = (
+    Operation("POST", "", _Do.create, _AGENT, status=201, body=_CREATE),
+    Operation("GET", "", _Do.list, _AGENTS, query=ListAgents, problems=()),
+    Operation("GET", "/{agent_id}", _Do.get, _AGENT),
+    Operation("PATCH", "/{agent_id}", _Do.update, _AGENT, body=_UPDATE, problems=_MOVES),
+    Operation("DELETE", "/{agent_id}", _Do.delete, None, status=204),
+    Operation("POST", "/{agent_id}/start", _Do.start, TypeAdapter(Started), problems=_MOVES),
+    Operation("POST", "/{agent_id}/stop", _Do.stop, TypeAdapter(Stopped)),
+    Operation("POST", "/{agent_id}/pause", _Do.pause, TypeAdapter(Paused), problems=_MOVES),
+    Operation("POST", "/{agent_id}/resume", _Do.resume, TypeAdapter(Resumed), problems=_MOVES),
     Operation(
-        method="POST",
-        path="",
-        handle=BackgroundAgents.create,
-        answer=TypeAdapter(AgentRead),
-        status=201,
-        body=CREATE,
-        body_required=True,
-        problems=(404,),
-    ),
-    Operation(method="GET", path="", handle=BackgroundAgents.list, answer=AGENTS, query=ListAgents),
-    Operation(
-        method="GET",
-        path=_THIS,
-        handle=BackgroundAgents.get,
-        answer=TypeAdapter(AgentRead),
-        problems=(404,),
-    ),
-    Operation(
-        method="PATCH",
-        path=_THIS,
-        handle=BackgroundAgents.update,
-        answer=TypeAdapter(AgentRead),
-        body=UPDATE,
-        body_required=True,
-        problems=(404, 409),
-    ),
-    Operation(
-        method="DELETE",
-        path=_THIS,
-        handle=BackgroundAgents.delete,
-        answer=None,
-        status=204,
-        problems=(404,),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_THIS}/start",
-        handle=BackgroundAgents.start,
-        answer=TypeAdapter(Started),
-        problems=(404, 409),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_THIS}/stop",
-        handle=BackgroundAgents.stop,
-        answer=TypeAdapter(Stopped),
-        problems=(404,),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_THIS}/pause",
-        handle=BackgroundAgents.pause,
-        answer=TypeAdapter(Paused),
-        problems=(404, 409),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_THIS}/resume",
-        handle=BackgroundAgents.resume,
-        answer=TypeAdapter(Resumed),
-        problems=(404, 409),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_THIS}/trigger",
-        handle=BackgroundAgents.trigger,
-        answer=TypeAdapter(Triggered),
-        body=INPUT,
+        "POST",
+        "/{agent_id}/trigger",
+        _Do.trigger,
+        TypeAdapter(Triggered),
+        body=_INPUT,
+        optional=True,
         query=TriggerQuery,
-        problems=(404, 409, 429),
+        problems=(*_MOVES, 429),
     ),
-    Operation(
-        method="GET",
-        path=f"{_THIS}/status",
-        handle=BackgroundAgents.status,
-        answer=TypeAdapter(AgentState),
-        problems=(404,),
-    ),
-    Operation(
-        method="GET",
-        path=f"{_THIS}/executions",
-        handle=BackgroundAgents.executions,
-        answer=TypeAdapter(ExecutionList),
-        query=ListExecutions,
-        problems=(404,),
-    ),
-    Operation(
-        method="GET",
-        path=f"{_THIS}/executions/{{execution_id}}",
-        handle=BackgroundAgents.execution,
-        answer=TypeAdapter(ExecutionRead),
-        problems=(404,),
-    ),
+    Operation("GET", "/{agent_id}/status", _Do.status, TypeAdapter(AgentState)),
+    Operation("GET", _RUNS, _Do.executions, TypeAdapter(ExecutionList), query=ListExecutions),
+    Operation("GET", f"{_RUNS}/{{execution_id}}", _Do.execution, TypeAdapter(ExecutionRead)),
 )

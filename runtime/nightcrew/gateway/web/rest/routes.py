@@ -95,7 +95,7 @@ def _body(operation: Operation, raw: bytes) -> object:
     if operation.body is None:
         return None
     if not raw:
-        if operation.body_required:
+        if not operation.optional:
             raise LookupError
         return None
     try:
