@@ -1,25 +1,12 @@
 """A whole runtime, and a client of its REST."""
 
-import asyncio
 import contextlib
 
 import httpx
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 from tests.gateway.support.gateway_box import serving, until
 
-from nightcrew.crew.bus import Signal
-from nightcrew.domain.errors import NightcrewError
-from nightcrew.gateway.status import http_status
-from nightcrew.gateway.web.hooks import routes as hook_routes
-from nightcrew.gateway.web.rest.openapi import components, paths
 from nightcrew.gateway.web.rest.operations import PREFIX
-from nightcrew.gateway.web.rest.routes import routes as rest_routes
-from nightcrew.system.ids import SystemIds
 
 
 class Rest:
@@ -76,57 +63,12 @@ class Rest:
         return await until(enough, what=f"{count} runs by {source} of {agent_id}")
 
 
-class Server(uvicorn.Server):
-    """Leaves signals alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):
-        yield
-
-
-@contextlib.asynccontextmanager
-async def web(box):
-    """The box's REST and hooks over HTTP; the port."""
-
-    def refused(_request, error):
-        return JSONResponse({"detail": str(error)}, http_status(error))
-
-    def http(_request, error):
-        return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
-
-    async def openapi(_request):
-        about = {"openapi": "3.1.0", "info": {"title": "Nightcrew", "version": "1"}}
-        return JSONResponse({**about, "paths": paths(), "components": {"schemas": components()}})
-
-    services = box.runtime.services
-    app = Starlette(
-        routes=[
-            *rest_routes(services, ids=SystemIds()),
-            *hook_routes(services, closing=Signal()),
-            Route("/api/openapi.json", openapi),
-        ],
-        exception_handlers={NightcrewError: refused, HTTPException: http},
-    )
-    app.router.redirect_slashes = False
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
-    server = Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        await task
-
-
 @contextlib.asynccontextmanager
 async def resting(folder, **settings):
     """A runtime on a folder, and a client of its REST."""
     async with (
         serving(folder, **settings) as box,
-        web(box) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"http://{box.runtime.web.address}", trust_env=False) as client,
     ):
         yield Rest(box, client)
 

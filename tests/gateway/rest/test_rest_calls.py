@@ -227,6 +227,7 @@ async def test_a_full_backlog_is_429(rest):
     await rest.trigger(agent_id)
     answer = await rest.client.post(f"{PREFIX}/{agent_id}/trigger")
     assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) >= 1
     assert "backlog" in answer.json()["detail"]
 
 

@@ -16,6 +16,7 @@ from nightcrew.gateway.address import Address
 from nightcrew.gateway.status import Faults
 from nightcrew.gateway.web import hooks
 from nightcrew.gateway.web.errors import HANDLERS, LastResort
+from nightcrew.gateway.web.rest import routes as rest
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.services.use_cases import UseCases
 
@@ -102,7 +103,10 @@ class WebGateway:
         )
 
     def _routes(self, closing: Signal) -> Sequence[BaseRoute]:
-        return hooks.routes(self._use_cases, closing=closing)
+        return [
+            *hooks.routes(self._use_cases, closing=closing),
+            *rest.routes(self._use_cases, ids=self._ids),
+        ]
 
 
 class _Server(uvicorn.Server):
