@@ -52,3 +52,39 @@ def test_what_is_no_name_or_network_is_named(tmp_path, text):
     with pytest.raises(InvalidArgument) as caught:
         written(tmp_path, text)
     assert {violation.field.split(".")[0] for violation in caught.value.violations} == {"allow_private"}
+
+
+HOOK = """
+[[outbound]]
+name = "ops"
+url = "https://ops.example.com/in"
+types = ["nightcrew.agent.failed", "nightcrew.execution.*"]
+secret = "${secret:OPS}"
+schedule = ["5s", 60]
+"""
+
+
+def test_outbound_hooks(tmp_path):
+    (hook,) = written(tmp_path, HOOK).outbound
+    assert (hook.name, hook.secret, [wait.total_seconds() for wait in hook.schedule]) == (
+        "ops",
+        "${secret:OPS}",
+        [5, 60],
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (HOOK + HOOK, "outbound"),
+        (HOOK.replace("https", "ftp"), "outbound[0].url"),
+        (HOOK + HOOK.replace('"ops"', '"Ops"'), "outbound[1].name"),
+        (HOOK.replace("${secret:OPS}", "hunter2"), "outbound[0].secret"),
+        (HOOK + "colour = 1", "outbound[0].colour"),
+    ],
+)
+def test_a_table_that_is_no_hook_is_named(tmp_path, text, field):
+    with pytest.raises(InvalidArgument) as caught:
+        written(tmp_path, text)
+    assert [one.field for one in caught.value.violations] == [field]
+    assert "hunter2" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The event log: publishing, listing and watching events."""
+"""The event log: publishing, listing and watching events, and what could not be delivered to the outside."""
 # ruff: noqa: A002 - `filter` is the contract's name
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,11 +6,13 @@ from functools import cached_property
 from typing import TypeAlias
 
 from nightcrew.client.chance import request_id as new_request_id
+from nightcrew.client.models.delivery import Delivery
 from nightcrew.client.models.event import Event, Gap, NewEvent, PublishResult
 from nightcrew.client.pages import Page, Pages
 from nightcrew.client.transport import Transport
 from nightcrew.client.watch import Watch
 from nightcrew.client.wire import events as wire
+from nightcrew.client.wire.deliveries import delivery
 from nightcrew.v1 import event_service_pb2 as rpc
 from nightcrew.v1 import event_service_pb2_grpc
 
@@ -88,6 +90,40 @@ class Events:
             request,
             readers={"event": wire.event, "gap": wire.gap},
         )
+
+    def deliveries(self, *, filter: str = "", order_by: str = "", page_size: int = 200) -> Pages[Delivery]:
+        """Events that outbound hooks could not deliver, newest first unless `order_by` says otherwise.
+
+        Args:
+            filter: In AIP-160's language: `hook = "ops" AND state = "STATE_DEAD"`.
+            order_by: A field, and `desc` where wanted.
+            page_size: How many to ask for at once, at most 1000.
+        """
+
+        async def fetch(size: int, token: str) -> Page[Delivery]:
+            request = rpc.ListDeliveriesRequest(
+                page_size=size, page_token=token, filter=filter, order_by=order_by
+            )
+            response = await self._transport.unary(self._stub.ListDeliveries, request)
+            return Page(tuple(delivery(one) for one in response.deliveries), response.next_page_token)
+
+        return Pages(fetch, page_size=page_size)
+
+    async def redeliver(self, hook: str, *, sequence: int = 0, request_id: str | None = None) -> int:
+        """Has deliveries tried again at once, and enables a hook that was disabled; returns how many there are.
+
+        Args:
+            hook: The outbound hook's name.
+            sequence: The event's; 0 is all that were given up.
+            request_id: A UUID; one is made by default.
+
+        Raises:
+            NotFound: No such hook is configured, or it has no delivery of that event.
+        """
+        request = rpc.RetryDeliveryRequest(
+            hook=hook, sequence=sequence, request_id=request_id or new_request_id()
+        )
+        return (await self._transport.unary(self._stub.RetryDelivery, request)).retried
 
     @cached_property
     def _stub(self) -> "event_service_pb2_grpc.EventServiceAsyncStub":

@@ -83,7 +83,8 @@ class Event(_message.Message):
     @_builtins.property
     def data(self) -> _struct_pb2.Value:
         """CloudEvents `data`: any JSON value, at most 1 MiB. The runtime's own carry {state, reason, attempt, result,
-        error {type, message}}. Default: null.
+        error {type, message}}; `nightcrew.delivery.failed` carries {hook, sequence, event_type, attempts, status, reason}.
+        Default: null.
         """
 
     @_builtins.property

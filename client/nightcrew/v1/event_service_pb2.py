@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from nightcrew.v1 import delivery_pb2 as nightcrew_dot_v1_dot_delivery__pb2
 from nightcrew.v1 import event_pb2 as nightcrew_dot_v1_dot_event__pb2
 from nightcrew.v1 import watch_pb2 as nightcrew_dot_v1_dot_watch__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n nightcrew/v1/event_service.proto\x12\x0cnightcrew.v1\x1a\x18nightcrew/v1/event.proto\x1a\x18nightcrew/v1/watch.proto\"b\n\x14PublishEventsRequest\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.nightcrew.v1.EventR\x06\x65vents\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"N\n\x15PublishEventsResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32\x1b.nightcrew.v1.PublishResultR\x07results\"O\n\rPublishResult\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\"\n\x0c\x64\x65\x64uplicated\x18\x02 \x01(\x08R\x0c\x64\x65\x64uplicated\"\x82\x01\n\x11ListEventsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x03 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x04 \x01(\tR\x07orderBy\"i\n\x12ListEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.nightcrew.v1.EventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x95\x02\n\x12WatchEventsRequest\x12\x10\n\x03ids\x18\x01 \x03(\tR\x03ids\x12J\n\x08selector\x18\x02 \x03(\x0b\x32..nightcrew.v1.WatchEventsRequest.SelectorEntryR\x08selector\x12)\n\x10include_snapshot\x18\x03 \x01(\x08R\x0fincludeSnapshot\x12!\n\x0cresume_token\x18\x04 \x01(\tR\x0bresumeToken\x12\x16\n\x06\x66ilter\x18\x05 \x01(\tR\x06\x66ilter\x1a;\n\rSelectorEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"m\n\x13WatchEventsResponse\x12\x33\n\x05items\x18\x01 \x03(\x0b\x32\x1d.nightcrew.v1.WatchEventsItemR\x05items\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\"\xa6\x01\n\x0fWatchEventsItem\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.nightcrew.v1.EventH\x00R\x05\x65vent\x12%\n\x03gap\x18\x02 \x01(\x0b\x32\x11.nightcrew.v1.GapH\x00R\x03gap\x12\x37\n\theartbeat\x18\x03 \x01(\x0b\x32\x17.nightcrew.v1.HeartbeatH\x00R\theartbeatB\x06\n\x04item2\x8f\x02\n\x0c\x45ventService\x12X\n\rPublishEvents\x12\".nightcrew.v1.PublishEventsRequest\x1a#.nightcrew.v1.PublishEventsResponse\x12O\n\nListEvents\x12\x1f.nightcrew.v1.ListEventsRequest\x1a .nightcrew.v1.ListEventsResponse\x12T\n\x0bWatchEvents\x12 .nightcrew.v1.WatchEventsRequest\x1a!.nightcrew.v1.WatchEventsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n nightcrew/v1/event_service.proto\x12\x0cnightcrew.v1\x1a\x1bnightcrew/v1/delivery.proto\x1a\x18nightcrew/v1/event.proto\x1a\x18nightcrew/v1/watch.proto\"b\n\x14PublishEventsRequest\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.nightcrew.v1.EventR\x06\x65vents\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\"N\n\x15PublishEventsResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32\x1b.nightcrew.v1.PublishResultR\x07results\"O\n\rPublishResult\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\"\n\x0c\x64\x65\x64uplicated\x18\x02 \x01(\x08R\x0c\x64\x65\x64uplicated\"\x82\x01\n\x11ListEventsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x03 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x04 \x01(\tR\x07orderBy\"i\n\x12ListEventsResponse\x12+\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.nightcrew.v1.EventR\x06\x65vents\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x95\x02\n\x12WatchEventsRequest\x12\x10\n\x03ids\x18\x01 \x03(\tR\x03ids\x12J\n\x08selector\x18\x02 \x03(\x0b\x32..nightcrew.v1.WatchEventsRequest.SelectorEntryR\x08selector\x12)\n\x10include_snapshot\x18\x03 \x01(\x08R\x0fincludeSnapshot\x12!\n\x0cresume_token\x18\x04 \x01(\tR\x0bresumeToken\x12\x16\n\x06\x66ilter\x18\x05 \x01(\tR\x06\x66ilter\x1a;\n\rSelectorEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"m\n\x13WatchEventsResponse\x12\x33\n\x05items\x18\x01 \x03(\x0b\x32\x1d.nightcrew.v1.WatchEventsItemR\x05items\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\"\xa6\x01\n\x0fWatchEventsItem\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.nightcrew.v1.EventH\x00R\x05\x65vent\x12%\n\x03gap\x18\x02 \x01(\x0b\x32\x11.nightcrew.v1.GapH\x00R\x03gap\x12\x37\n\theartbeat\x18\x03 \x01(\x0b\x32\x17.nightcrew.v1.HeartbeatH\x00R\theartbeatB\x06\n\x04item\"\x86\x01\n\x15ListDeliveriesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x03 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x04 \x01(\tR\x07orderBy\"x\n\x16ListDeliveriesResponse\x12\x36\n\ndeliveries\x18\x01 \x03(\x0b\x32\x16.nightcrew.v1.DeliveryR\ndeliveries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"e\n\x14RetryDeliveryRequest\x12\x12\n\x04hook\x18\x01 \x01(\tR\x04hook\x12\x1a\n\x08sequence\x18\x02 \x01(\x03R\x08sequence\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"1\n\x15RetryDeliveryResponse\x12\x18\n\x07retried\x18\x01 \x01(\x05R\x07retried2\xc6\x03\n\x0c\x45ventService\x12X\n\rPublishEvents\x12\".nightcrew.v1.PublishEventsRequest\x1a#.nightcrew.v1.PublishEventsResponse\x12O\n\nListEvents\x12\x1f.nightcrew.v1.ListEventsRequest\x1a .nightcrew.v1.ListEventsResponse\x12T\n\x0bWatchEvents\x12 .nightcrew.v1.WatchEventsRequest\x1a!.nightcrew.v1.WatchEventsResponse0\x01\x12[\n\x0eListDeliveries\x12#.nightcrew.v1.ListDeliveriesRequest\x1a$.nightcrew.v1.ListDeliveriesResponse\x12X\n\rRetryDelivery\x12\".nightcrew.v1.RetryDeliveryRequest\x1a#.nightcrew.v1.RetryDeliveryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,24 +36,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WATCHEVENTSREQUEST_SELECTORENTRY']._loaded_options = None
   _globals['_WATCHEVENTSREQUEST_SELECTORENTRY']._serialized_options = b'8\001'
-  _globals['_PUBLISHEVENTSREQUEST']._serialized_start=102
-  _globals['_PUBLISHEVENTSREQUEST']._serialized_end=200
-  _globals['_PUBLISHEVENTSRESPONSE']._serialized_start=202
-  _globals['_PUBLISHEVENTSRESPONSE']._serialized_end=280
-  _globals['_PUBLISHRESULT']._serialized_start=282
-  _globals['_PUBLISHRESULT']._serialized_end=361
-  _globals['_LISTEVENTSREQUEST']._serialized_start=364
-  _globals['_LISTEVENTSREQUEST']._serialized_end=494
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=496
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=601
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=604
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=881
-  _globals['_WATCHEVENTSREQUEST_SELECTORENTRY']._serialized_start=822
-  _globals['_WATCHEVENTSREQUEST_SELECTORENTRY']._serialized_end=881
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=883
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=992
-  _globals['_WATCHEVENTSITEM']._serialized_start=995
-  _globals['_WATCHEVENTSITEM']._serialized_end=1161
-  _globals['_EVENTSERVICE']._serialized_start=1164
-  _globals['_EVENTSERVICE']._serialized_end=1435
+  _globals['_PUBLISHEVENTSREQUEST']._serialized_start=131
+  _globals['_PUBLISHEVENTSREQUEST']._serialized_end=229
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_start=231
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_end=309
+  _globals['_PUBLISHRESULT']._serialized_start=311
+  _globals['_PUBLISHRESULT']._serialized_end=390
+  _globals['_LISTEVENTSREQUEST']._serialized_start=393
+  _globals['_LISTEVENTSREQUEST']._serialized_end=523
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=525
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=630
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=633
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=910
+  _globals['_WATCHEVENTSREQUEST_SELECTORENTRY']._serialized_start=851
+  _globals['_WATCHEVENTSREQUEST_SELECTORENTRY']._serialized_end=910
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=912
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1021
+  _globals['_WATCHEVENTSITEM']._serialized_start=1024
+  _globals['_WATCHEVENTSITEM']._serialized_end=1190
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=1193
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=1327
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=1329
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=1449
+  _globals['_RETRYDELIVERYREQUEST']._serialized_start=1451
+  _globals['_RETRYDELIVERYREQUEST']._serialized_end=1552
+  _globals['_RETRYDELIVERYRESPONSE']._serialized_start=1554
+  _globals['_RETRYDELIVERYRESPONSE']._serialized_end=1603
+  _globals['_EVENTSERVICE']._serialized_start=1606
+  _globals['_EVENTSERVICE']._serialized_end=2060
 # @@protoc_insertion_point(module_scope)

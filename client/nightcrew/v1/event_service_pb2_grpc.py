@@ -50,6 +50,16 @@ class EventServiceStub(object):
                 request_serializer=nightcrew_dot_v1_dot_event__service__pb2.WatchEventsRequest.SerializeToString,
                 response_deserializer=nightcrew_dot_v1_dot_event__service__pb2.WatchEventsResponse.FromString,
                 _registered_method=True)
+        self.ListDeliveries = channel.unary_unary(
+                '/nightcrew.v1.EventService/ListDeliveries',
+                request_serializer=nightcrew_dot_v1_dot_event__service__pb2.ListDeliveriesRequest.SerializeToString,
+                response_deserializer=nightcrew_dot_v1_dot_event__service__pb2.ListDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.RetryDelivery = channel.unary_unary(
+                '/nightcrew.v1.EventService/RetryDelivery',
+                request_serializer=nightcrew_dot_v1_dot_event__service__pb2.RetryDeliveryRequest.SerializeToString,
+                response_deserializer=nightcrew_dot_v1_dot_event__service__pb2.RetryDeliveryResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer(object):
@@ -78,6 +88,21 @@ class EventServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeliveries(self, request, context):
+        """Lists events that outbound hooks could not deliver, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryDelivery(self, request, context):
+        """Has deliveries tried again at once, from their first attempt on; enables a hook that was disabled. NOT_FOUND if no
+        such hook is configured, or it has no delivery of that event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EventServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +120,16 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.WatchEvents,
                     request_deserializer=nightcrew_dot_v1_dot_event__service__pb2.WatchEventsRequest.FromString,
                     response_serializer=nightcrew_dot_v1_dot_event__service__pb2.WatchEventsResponse.SerializeToString,
+            ),
+            'ListDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeliveries,
+                    request_deserializer=nightcrew_dot_v1_dot_event__service__pb2.ListDeliveriesRequest.FromString,
+                    response_serializer=nightcrew_dot_v1_dot_event__service__pb2.ListDeliveriesResponse.SerializeToString,
+            ),
+            'RetryDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryDelivery,
+                    request_deserializer=nightcrew_dot_v1_dot_event__service__pb2.RetryDeliveryRequest.FromString,
+                    response_serializer=nightcrew_dot_v1_dot_event__service__pb2.RetryDeliveryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +214,60 @@ class EventService(object):
             '/nightcrew.v1.EventService/WatchEvents',
             nightcrew_dot_v1_dot_event__service__pb2.WatchEventsRequest.SerializeToString,
             nightcrew_dot_v1_dot_event__service__pb2.WatchEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nightcrew.v1.EventService/ListDeliveries',
+            nightcrew_dot_v1_dot_event__service__pb2.ListDeliveriesRequest.SerializeToString,
+            nightcrew_dot_v1_dot_event__service__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nightcrew.v1.EventService/RetryDelivery',
+            nightcrew_dot_v1_dot_event__service__pb2.RetryDeliveryRequest.SerializeToString,
+            nightcrew_dot_v1_dot_event__service__pb2.RetryDeliveryResponse.FromString,
             options,
             channel_credentials,
             insecure,

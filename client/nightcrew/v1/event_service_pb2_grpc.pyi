@@ -41,6 +41,12 @@ class EventServiceStub:
     """Streams events, without loss or doubles across reconnects that give the last resume token. Ends with
     UNAVAILABLE when the runtime drains.
     """
+    ListDeliveries: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.ListDeliveriesRequest, _event_service_pb2.ListDeliveriesResponse]
+    """Lists events that outbound hooks could not deliver, a page at a time."""
+    RetryDelivery: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.RetryDeliveryRequest, _event_service_pb2.RetryDeliveryResponse]
+    """Has deliveries tried again at once, from their first attempt on; enables a hook that was disabled. NOT_FOUND if no
+    such hook is configured, or it has no delivery of that event.
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
@@ -54,6 +60,12 @@ class EventServiceAsyncStub(EventServiceStub):
     WatchEvents: _aio.UnaryStreamMultiCallable[_event_service_pb2.WatchEventsRequest, _event_service_pb2.WatchEventsResponse]  # type: ignore[assignment]
     """Streams events, without loss or doubles across reconnects that give the last resume token. Ends with
     UNAVAILABLE when the runtime drains.
+    """
+    ListDeliveries: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListDeliveriesRequest, _event_service_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
+    """Lists events that outbound hooks could not deliver, a page at a time."""
+    RetryDelivery: _aio.UnaryUnaryMultiCallable[_event_service_pb2.RetryDeliveryRequest, _event_service_pb2.RetryDeliveryResponse]  # type: ignore[assignment]
+    """Has deliveries tried again at once, from their first attempt on; enables a hook that was disabled. NOT_FOUND if no
+    such hook is configured, or it has no delivery of that event.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -83,6 +95,24 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_event_service_pb2.WatchEventsResponse], _abc.AsyncIterator[_event_service_pb2.WatchEventsResponse]]:
         """Streams events, without loss or doubles across reconnects that give the last resume token. Ends with
         UNAVAILABLE when the runtime drains.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDeliveries(
+        self,
+        request: _event_service_pb2.ListDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_service_pb2.ListDeliveriesResponse, _abc.Awaitable[_event_service_pb2.ListDeliveriesResponse]]:
+        """Lists events that outbound hooks could not deliver, a page at a time."""
+
+    @_abc_1.abstractmethod
+    def RetryDelivery(
+        self,
+        request: _event_service_pb2.RetryDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_service_pb2.RetryDeliveryResponse, _abc.Awaitable[_event_service_pb2.RetryDeliveryResponse]]:
+        """Has deliveries tried again at once, from their first attempt on; enables a hook that was disabled. NOT_FOUND if no
+        such hook is configured, or it has no delivery of that event.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

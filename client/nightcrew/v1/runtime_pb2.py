@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from nightcrew.v1 import delivery_pb2 as nightcrew_dot_v1_dot_delivery__pb2
 from nightcrew.v1 import policy_pb2 as nightcrew_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anightcrew/v1/runtime.proto\x12\x0cnightcrew.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19nightcrew/v1/policy.proto\"\xe9\x02\n\x07Runtime\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x39\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x14\n\x05store\x18\x03 \x01(\tR\x05store\x12I\n\x0c\x61gent_counts\x18\x04 \x03(\x0b\x32&.nightcrew.v1.Runtime.AgentCountsEntryR\x0b\x61gentCounts\x12\x18\n\x07running\x18\x05 \x01(\x05R\x07running\x12\x16\n\x06queued\x18\x06 \x01(\x05R\x06queued\x12\x1a\n\x08sequence\x18\x07 \x01(\x03R\x08sequence\x12\x1a\n\x08\x64raining\x18\x08 \x01(\x08R\x08\x64raining\x1a>\n\x10\x41gentCountsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"\xdc\x04\n\tComponent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\tparent_id\x18\x02 \x01(\tR\x08parentId\x12\x30\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.nightcrew.v1.Component.KindR\x04kind\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32\x1d.nightcrew.v1.Component.StateR\x05state\x12\x1a\n\x08restarts\x18\x05 \x01(\x05R\x08restarts\x12\x39\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x43\n\x0crestart_mode\x18\x07 \x01(\x0e\x32 .nightcrew.v1.RestartPolicy.ModeR\x0brestartMode\x12\x1d\n\nlast_error\x18\x08 \x01(\tR\tlastError\x12%\n\x0e\x63hildren_count\x18\t \x01(\x05R\rchildrenCount\"B\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fKIND_SUPERVISOR\x10\x01\x12\x0f\n\x0bKIND_WORKER\x10\x02\"\x94\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_STARTING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x14\n\x10STATE_RESTARTING\x10\x03\x12\x12\n\x0eSTATE_STOPPING\x10\x04\x12\x11\n\rSTATE_STOPPED\x10\x05\x12\x10\n\x0cSTATE_FAILED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anightcrew/v1/runtime.proto\x12\x0cnightcrew.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bnightcrew/v1/delivery.proto\x1a\x19nightcrew/v1/policy.proto\"\xa1\x03\n\x07Runtime\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x39\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x14\n\x05store\x18\x03 \x01(\tR\x05store\x12I\n\x0c\x61gent_counts\x18\x04 \x03(\x0b\x32&.nightcrew.v1.Runtime.AgentCountsEntryR\x0b\x61gentCounts\x12\x18\n\x07running\x18\x05 \x01(\x05R\x07running\x12\x16\n\x06queued\x18\x06 \x01(\x05R\x06queued\x12\x1a\n\x08sequence\x18\x07 \x01(\x03R\x08sequence\x12\x1a\n\x08\x64raining\x18\x08 \x01(\x08R\x08\x64raining\x12\x36\n\x08outbound\x18\t \x03(\x0b\x32\x1a.nightcrew.v1.OutboundHookR\x08outbound\x1a>\n\x10\x41gentCountsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x05R\x05value:\x02\x38\x01\"\xdc\x04\n\tComponent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n\tparent_id\x18\x02 \x01(\tR\x08parentId\x12\x30\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.nightcrew.v1.Component.KindR\x04kind\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32\x1d.nightcrew.v1.Component.StateR\x05state\x12\x1a\n\x08restarts\x18\x05 \x01(\x05R\x08restarts\x12\x39\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x43\n\x0crestart_mode\x18\x07 \x01(\x0e\x32 .nightcrew.v1.RestartPolicy.ModeR\x0brestartMode\x12\x1d\n\nlast_error\x18\x08 \x01(\tR\tlastError\x12%\n\x0e\x63hildren_count\x18\t \x01(\x05R\rchildrenCount\"B\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fKIND_SUPERVISOR\x10\x01\x12\x0f\n\x0bKIND_WORKER\x10\x02\"\x94\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_STARTING\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x14\n\x10STATE_RESTARTING\x10\x03\x12\x12\n\x0eSTATE_STOPPING\x10\x04\x12\x11\n\rSTATE_STOPPED\x10\x05\x12\x10\n\x0cSTATE_FAILED\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +36,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RUNTIME_AGENTCOUNTSENTRY']._loaded_options = None
   _globals['_RUNTIME_AGENTCOUNTSENTRY']._serialized_options = b'8\001'
-  _globals['_RUNTIME']._serialized_start=105
-  _globals['_RUNTIME']._serialized_end=466
-  _globals['_RUNTIME_AGENTCOUNTSENTRY']._serialized_start=404
-  _globals['_RUNTIME_AGENTCOUNTSENTRY']._serialized_end=466
-  _globals['_COMPONENT']._serialized_start=469
-  _globals['_COMPONENT']._serialized_end=1073
-  _globals['_COMPONENT_KIND']._serialized_start=856
-  _globals['_COMPONENT_KIND']._serialized_end=922
-  _globals['_COMPONENT_STATE']._serialized_start=925
-  _globals['_COMPONENT_STATE']._serialized_end=1073
+  _globals['_RUNTIME']._serialized_start=134
+  _globals['_RUNTIME']._serialized_end=551
+  _globals['_RUNTIME_AGENTCOUNTSENTRY']._serialized_start=489
+  _globals['_RUNTIME_AGENTCOUNTSENTRY']._serialized_end=551
+  _globals['_COMPONENT']._serialized_start=554
+  _globals['_COMPONENT']._serialized_end=1158
+  _globals['_COMPONENT_KIND']._serialized_start=941
+  _globals['_COMPONENT_KIND']._serialized_end=1007
+  _globals['_COMPONENT_STATE']._serialized_start=1010
+  _globals['_COMPONENT_STATE']._serialized_end=1158
 # @@protoc_insertion_point(module_scope)

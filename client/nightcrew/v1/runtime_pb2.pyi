@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from nightcrew.v1 import delivery_pb2 as _delivery_pb2
 from nightcrew.v1 import policy_pb2 as _policy_pb2
 import builtins as _builtins
 import sys
@@ -55,6 +56,7 @@ class Runtime(_message.Message):
     QUEUED_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    OUTBOUND_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Nightcrew's version, such as `0.1.0`."""
     store: _builtins.str
@@ -75,6 +77,10 @@ class Runtime(_message.Message):
     def agent_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """How many agents stand in each state, by the state's name (`STATE_ACTIVE`); a state with none may be left out."""
 
+    @_builtins.property
+    def outbound(self) -> _containers.RepeatedCompositeFieldContainer[_delivery_pb2.OutboundHook]:
+        """The outbound hooks of nightcrew.toml, by name."""
+
     def __init__(
         self,
         *,
@@ -86,10 +92,11 @@ class Runtime(_message.Message):
         queued: _builtins.int = ...,
         sequence: _builtins.int = ...,
         draining: _builtins.bool = ...,
+        outbound: _abc.Iterable[_delivery_pb2.OutboundHook] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_counts", b"agent_counts", "draining", b"draining", "queued", b"queued", "running", b"running", "sequence", b"sequence", "start_time", b"start_time", "store", b"store", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_counts", b"agent_counts", "draining", b"draining", "outbound", b"outbound", "queued", b"queued", "running", b"running", "sequence", b"sequence", "start_time", b"start_time", "store", b"store", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

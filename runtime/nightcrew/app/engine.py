@@ -15,6 +15,7 @@ from nightcrew.actor.component import Component
 from nightcrew.actor.strategy import Strategy
 from nightcrew.actor.supervisor import Supervisor
 from nightcrew.app.components import after, opened
+from nightcrew.app.couriers import couriers
 from nightcrew.app.hosts import Hosts
 from nightcrew.config.settings import Settings
 from nightcrew.crew.bus import Bus
@@ -25,6 +26,7 @@ from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
 from nightcrew.hosts.router import resolve_isolation
 from nightcrew.keepers.backfiller import Backfiller
+from nightcrew.keepers.outbound.sender import Sender
 from nightcrew.keepers.pruner import Pruner
 from nightcrew.keepers.rescuer import Rescuer
 from nightcrew.keepers.scheduler import Scheduler
@@ -35,6 +37,7 @@ from nightcrew.services.agents import AgentService
 from nightcrew.services.apply import ApplyService
 from nightcrew.services.backfills import BackfillService
 from nightcrew.services.catalog import Catalog, Report
+from nightcrew.services.deliveries import DeliveryService
 from nightcrew.services.events import EventService
 from nightcrew.services.executions import ExecutionService
 from nightcrew.services.feed import EventFeed
@@ -120,7 +123,8 @@ class Engine:
         self.commits = Commits(self.store, bus, ids)
         self.logs = LogWriter(self.commits, clock)
         self.way_out = HttpWayOut(self.addresses)
-        self.hosts = Hosts(settings, way_out=self.way_out, version=version("nightcrew"), clock=clock)
+        agent = f"nightcrew/{version('nightcrew')}"
+        self.hosts = Hosts(settings, way_out=self.way_out, agent=agent, clock=clock)
         self.executor = Executor(
             commits=self.commits,
             registry=self.registry,
@@ -161,12 +165,26 @@ class Engine:
         self._backfiller = Backfiller(commits=self.commits, bus=bus, clock=clock, ids=ids, patience=patience)
         self._pruner = Pruner(commits=self.commits, clock=clock, patience=patience)
         feed = EventFeed(reads=reads, bus=bus)
+        self._couriers = couriers(
+            settings.outbound,
+            sender=Sender(way_out=self.way_out, secrets=self.secrets, clock=clock, agent=agent),
+            store=self.store,
+            commits=self.commits,
+            feed=feed,
+            bus=bus,
+            clock=clock,
+            ids=ids,
+        )
+        deliveries = DeliveryService(
+            commits=self.commits, reads=reads, clock=clock, hooks=[hook.name for hook in settings.outbound]
+        )
         self.services = UseCases(
             agents=AgentService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),
             apply=ApplyService(commits=self.commits, guard=self.guard, clock=clock),
             backfills=BackfillService(
                 commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids
             ),
+            deliveries=deliveries,
             events=EventService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),
             executions=ExecutionService(
                 commits=self.commits, reads=reads, bus=bus, guard=self.guard, clock=clock, ids=ids
@@ -189,6 +207,7 @@ class Engine:
                 store=self.store,
                 clock=clock,
                 version=version("nightcrew"),
+                deliveries=deliveries,
                 components=self.components,
                 guard=self.guard,
                 drain=self.drain,
@@ -215,6 +234,7 @@ class Engine:
                 ChildSpec(id="scheduler", start=self.scheduler.serve, start_timeout=START_LIMIT),
                 ChildSpec(id="backfiller", start=self._backfiller.serve),
                 ChildSpec(id="pruner", start=self._pruner.serve),
+                *self._couriers,
             ],
             clock=clock,
         )

@@ -19,9 +19,9 @@ from nightcrew.system.outbound import HttpWayOut
 class Hosts:
     """Where programs run; `router` is what the executor hands jobs to."""
 
-    def __init__(self, settings: Settings, *, way_out: HttpWayOut, version: str, clock: Clock) -> None:
+    def __init__(self, settings: Settings, *, way_out: HttpWayOut, agent: str, clock: Clock) -> None:
         self._way_out = way_out
-        http = HttpRunner(way_out, agent=f"nightcrew/{version}", now=clock.now)
+        http = HttpRunner(way_out, agent=agent, now=clock.now)
         self.inline = InlineHost(clock, http=http)
         self.process = ProcessHost(
             ProcessSettings(

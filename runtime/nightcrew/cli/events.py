@@ -1,10 +1,10 @@
-"""`nightcrew events`: publish, list and watch."""
+"""`nightcrew events`: publish, list and watch, and what could not be delivered."""
 
 from typing import Annotated
 
 import typer
 
-from nightcrew.cli import views
+from nightcrew.cli import deliveries, views
 from nightcrew.cli.agents import FilterOption, LabelsOption, LimitOption
 from nightcrew.cli.connection import Session, control
 from nightcrew.cli.happenings import Happenings
@@ -12,6 +12,8 @@ from nightcrew.cli.inputs import all_of, any_of, json_value, labels
 from nightcrew.client.models.event import NewEvent
 
 app = typer.Typer(no_args_is_help=True, help="Events: the log of every fact, and facts of your own.")
+
+deliveries.register(app)
 
 TypesOption = Annotated[list[str] | None, typer.Option("--type", help="Only events of this type.")]
 AgentsOption = Annotated[list[str] | None, typer.Option("--agent", help="Only events about this agent.")]

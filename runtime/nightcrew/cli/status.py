@@ -10,6 +10,7 @@ from rich.tree import Tree
 
 from nightcrew.cli.connection import Session, control
 from nightcrew.cli.output import Format, state_text
+from nightcrew.client.models.delivery import OutboundHook
 from nightcrew.client.models.runtime import Component, Runtime
 
 FOLDED: Final = 12
@@ -49,7 +50,16 @@ def runtime_rows(runtime: Runtime, address: str) -> Mapping[str, Any]:
         "agents": counts(runtime) or "none",
         "executions": f"{runtime.running} running, {runtime.queued} queued",
         "events": runtime.sequence,
+        **{f"outbound {hook.name}": outbound(hook) for hook in runtime.outbound},
     }
+
+
+def outbound(hook: OutboundHook) -> str:
+    """How an outbound hook does: `2 retrying, 1 dead`."""
+    if hook.disabled:
+        return f"disabled: {hook.disabled}"
+    figures = {"behind": hook.lag, "retrying": hook.retrying, "dead": hook.dead}
+    return ", ".join(f"{count} {what}" for what, count in figures.items() if count) or "all delivered"
 
 
 def counts(runtime: Runtime) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import re
 import signal
 import sys
 import threading
@@ -93,10 +94,8 @@ def up(
 
 def _called(field: str) -> str:
     """A setting as people gave it: a flag, or the key in nightcrew.toml of one that has none."""
-    name, _, rest = field.partition(".")
-    if name in inspect.signature(up).parameters:
-        return f"--{name.replace('_', '-')}"
-    return f"{name}.{rest} ({FILE})" if rest else f"{name} ({FILE})"
+    name = re.split(r"[.\[]", field, maxsplit=1)[0]
+    return f"--{name.replace('_', '-')}" if name in inspect.signature(up).parameters else f"{field} ({FILE})"
 
 
 def _run(serving: Coroutine[Any, Any, int]) -> int:

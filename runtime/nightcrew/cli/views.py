@@ -95,6 +95,17 @@ PUBLISHED = (
     Column("DEDUPLICATED", lambda one: one.deduplicated),
 )
 
+DELIVERIES = (
+    Column("HOOK", lambda one: one.hook),
+    Column("SEQUENCE", lambda one: one.sequence, right=True),
+    Column("TYPE", lambda one: one.event_type),
+    Column("STATE", lambda one: one.state),
+    Column("ATTEMPTS", lambda one: one.attempts, right=True),
+    Column("LAST", lambda one: one.last_attempt_time),
+    Column("NEXT", lambda one: one.next_attempt_time),
+    Column("REASON", lambda one: one.reason),
+)
+
 LIFECYCLE = (
     Column("ID", lambda one: one.id),
     Column("STATE", lambda one: one.agent.state if one.agent else None),

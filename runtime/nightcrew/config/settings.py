@@ -14,8 +14,9 @@ from pydantic_settings import (
 )
 
 from nightcrew.domain.addresses import Allowed
-from nightcrew.domain.errors import FieldViolation, InvalidArgument
 from nightcrew.domain.secrets import key_of
+from nightcrew.domain.spec.base import invalid
+from nightcrew.domain.spec.outbound import OutboundHook
 
 FILE: Final = "nightcrew.toml"
 OFF: Final = "off"
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
         command_processes: Processes that a command may have.
         command_cpu: Seconds of CPU time that each of its processes may use.
         command_file_size: Bytes that a file it writes may have.
+        outbound: Where the runtime's own events are sent to.
         allow_private: Whether HTTP programs, outbound hooks and brokers may be at private addresses, this machine's
             included: true, or those names, addresses and networks that may.
     """
@@ -66,6 +68,7 @@ class Settings(BaseSettings):
     command_processes: int = Field(default=256, ge=0)
     command_cpu: int = Field(default=0, ge=0)
     command_file_size: int = Field(default=4 * 1024**3, ge=0)
+    outbound: tuple[OutboundHook, ...] = ()
     allow_private: Annotated[bool | tuple[str, ...], NoDecode] = False
 
     @field_validator("http")
@@ -91,6 +94,15 @@ class Settings(BaseSettings):
         if value.get_secret_value():
             key_of(value.get_secret_value())
         return value
+
+    @field_validator("outbound")
+    @classmethod
+    def _names_of_their_own(cls, hooks: tuple[OutboundHook, ...]) -> tuple[OutboundHook, ...]:
+        names = [hook.name for hook in hooks]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"has the name {twice[0]!r} twice; each hook has one of its own")
+        return hooks
 
     @field_validator("allow", mode="before")
     @classmethod
@@ -138,13 +150,7 @@ def load_settings(**flags: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
-        found = [
-            FieldViolation(".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))
-            for item in error.errors(include_url=False, include_input=False)
-        ]
-        raise InvalidArgument(
-            "; ".join(f"{v.field}: {v.description}" for v in found), violations=found
-        ) from error
+        raise invalid(error) from error
 
 
 def _listed(text: str) -> list[str]:

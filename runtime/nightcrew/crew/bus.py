@@ -83,6 +83,7 @@ class Bus:
         endings: Executions that have ended.
         places: An execution has ended or an agent has changed: places may be free.
         backfills: A backfill was begun.
+        deliveries: People want outbound deliveries to be tried again.
         schedules: Agents whose schedules must be looked at again; `take_schedules` empties the set.
     """
 
@@ -93,12 +94,13 @@ class Bus:
         self.endings = Endings()
         self.places = Signal()
         self.backfills = Signal()
+        self.deliveries = Signal()
         self.schedules = Signal()
         self._schedules: set[str] = set()
 
     def poke_all(self) -> None:
         """Wakes everyone who looks at tables: something may have changed, and what is not known."""
-        for signal in (self.events, self.logs, self.timers, self.places, self.backfills):
+        for signal in (self.events, self.logs, self.timers, self.places, self.backfills, self.deliveries):
             signal.poke()
 
     def touch_schedules(self, agent_ids: Iterable[str]) -> None:

@@ -62,6 +62,7 @@ class After:
         "changed",
         "claimed",
         "claiming",
+        "deliveries",
         "ended",
         "events",
         "kills",
@@ -86,6 +87,7 @@ class After:
         self.ended: list[str] = []
         self.schedules: list[str] = []
         self.backfills = False
+        self.deliveries = False
         self.timers = False
         self.events = False
         self.logs = False
@@ -148,6 +150,8 @@ class Commits:
             bus.touch_schedules(after.schedules)
         if after.backfills:
             bus.backfills.poke()
+        if after.deliveries:
+            bus.deliveries.poke()
         if after.ended or after.schedules or after.backfills:
             bus.places.poke()
         for execution_id in after.ended:

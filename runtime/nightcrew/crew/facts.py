@@ -5,8 +5,16 @@ from typing import Any
 
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.backfill import Backfill
+from nightcrew.domain.delivery import Delivery
 from nightcrew.domain.durations import format_instant
-from nightcrew.domain.event import EXECUTION_EVENTS, FIRE_MISSED, NewEvent, agent_source
+from nightcrew.domain.event import (
+    DELIVERY_FAILED,
+    EXECUTION_EVENTS,
+    FIRE_MISSED,
+    NewEvent,
+    agent_source,
+    outbound_source,
+)
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState
 from nightcrew.domain.schedule.catch_up import Passed
 from nightcrew.domain.values import encode
@@ -131,4 +139,23 @@ def backfill_fact(kind: str, backfill: Backfill, *, now: datetime, actor: str = 
         data=encode(data),
         agent_id=backfill.agent_id,
         actor=actor,
+    )
+
+
+def delivery_fact(delivery: Delivery, *, now: datetime) -> NewEvent:
+    """An outbound hook has given up on an event."""
+    data = {
+        "hook": delivery.hook,
+        "sequence": delivery.sequence,
+        "event_type": delivery.event_type,
+        "attempts": delivery.attempts,
+        "status": delivery.status,
+        "reason": delivery.reason,
+    }
+    return NewEvent(
+        type=DELIVERY_FAILED,
+        source=outbound_source(delivery.hook),
+        subject=delivery.hook,
+        time=now,
+        data=encode(data),
     )

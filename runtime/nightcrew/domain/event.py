@@ -23,6 +23,7 @@ FIRE_MISSED: Final = "nightcrew.fire.missed"
 BACKFILL_STARTED: Final = "nightcrew.backfill.started"
 BACKFILL_PROGRESS: Final = "nightcrew.backfill.progress"
 BACKFILL_ENDED: Final = "nightcrew.backfill.ended"
+DELIVERY_FAILED: Final = "nightcrew.delivery.failed"
 
 EXECUTION_EVENTS: Final[Mapping[ExecutionState, str]] = {
     ExecutionState.QUEUED: "nightcrew.execution.queued",
@@ -69,6 +70,11 @@ class Event(NewEvent):
     """An event as it stands in the log; sequences grow without ever being used twice."""
 
     sequence: int
+
+
+def outbound_source(hook: str) -> str:
+    """The CloudEvents source of an outbound hook."""
+    return f"/outbound/{hook}"
 
 
 def agent_source(agent_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Forgets what is no longer kept: answers by request id after 24 hours, deliveries of webhooks after 7 days."""
+"""Forgets what is no longer kept: answers by request id, webhooks' deliveries, and what outbound hooks gave up."""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,6 +9,7 @@ from nightcrew.crew.commits import Commits
 from nightcrew.domain.errors import NightcrewError
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Transaction
+from nightcrew.services.deliveries import KEPT as DEAD_KEPT
 from nightcrew.services.once import KEPT
 from nightcrew.services.webhooks import KEPT as DELIVERIES_KEPT
 
@@ -39,9 +40,11 @@ class Pruner:
     async def prune(self) -> int:
         """Deletes answers and deliveries that are too old to count; returns how many."""
         now = self._clock.now()
-        return await self._all(
-            lambda tx: tx.requests.forget(before=now - KEPT, limit=BATCH)
-        ) + await self._all(lambda tx: tx.hooks.forget(before=now - DELIVERIES_KEPT, limit=BATCH))
+        return (
+            await self._all(lambda tx: tx.requests.forget(before=now - KEPT, limit=BATCH))
+            + await self._all(lambda tx: tx.hooks.forget(before=now - DELIVERIES_KEPT, limit=BATCH))
+            + await self._all(lambda tx: tx.outbound.forget(before=now - DEAD_KEPT, limit=BATCH))
+        )
 
     async def _all(self, forget: Callable[[Transaction], int]) -> int:
         total = 0

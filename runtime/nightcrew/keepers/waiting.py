@@ -1,6 +1,7 @@
 """How keepers wait: until a moment, until a poke, and never longer than a bound."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from nightcrew.crew.bus import Signal
@@ -21,3 +22,24 @@ async def wait_for_poke(clock: Clock, signal: Signal, version: int, seconds: flo
     finally:
         timer.cancel()
     await asyncio.sleep(0)
+
+
+async def wait_for_any(clock: Clock, versions: Mapping[Signal, int], seconds: float) -> None:
+    """Returns once one of the signals is past its version, or after so many seconds of the clock."""
+    if seconds <= 0 or any(signal.version != version for signal, version in versions.items()):
+        return
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    timer = clock.call_later(seconds, wake)
+    for signal in versions:
+        signal.join(waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        for signal in versions:
+            signal.leave(waiter)

@@ -7,11 +7,13 @@ from typing import Protocol
 
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.backfill import Backfill
+from nightcrew.domain.delivery import Delivery
 from nightcrew.domain.event import Event
 from nightcrew.domain.execution import Execution, ExecutionState
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
+from nightcrew.ports.deliveries import DeliveryReads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class StoreFigures:
     sequence: int
 
 
-class Reads(Protocol):
+class Reads(DeliveryReads, Protocol):
     """Reads beside the writer; each sees what is committed when it starts."""
 
     async def agent(self, agent_id: str) -> Agent | None:
@@ -109,6 +111,13 @@ class Reads(Protocol):
         Fields of `where`: sequence, id, source, type, subject, time, agent_id, execution_id, cause_sequence,
         actor, extensions.KEY.
         Order: sequence (default: desc).
+        """
+
+    async def deliveries(self, query: ListQuery) -> Page[Delivery]:
+        """A page of outbound deliveries that were not taken.
+
+        Fields of `where`: hook, sequence, event_type, state, attempts, status, create_time, next_attempt_time.
+        Order: create_time, next_attempt_time, sequence (default: create_time desc).
         """
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:

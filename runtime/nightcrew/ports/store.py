@@ -16,6 +16,7 @@ from nightcrew.domain.event import NewEvent
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, Occupancy
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import NewLogEntry
+from nightcrew.ports.deliveries import OutboundTable
 from nightcrew.ports.hooks import HookTable
 from nightcrew.ports.reads import Reads
 
@@ -161,6 +162,9 @@ class EventTable(Protocol):
 
     def forget(self, *, before: datetime, limit: int) -> int:
         """Deletes notes of events received before; returns how many."""
+
+    def newest(self) -> int:
+        """The newest sequence that an event was ever given; 0 if none was."""
 
 
 class LogTable(Protocol):
@@ -315,6 +319,10 @@ class Transaction(Protocol):
     @property
     def hooks(self) -> HookTable:
         """Webhooks: their secrets and deliveries."""
+
+    @property
+    def outbound(self) -> OutboundTable:
+        """Outbound hooks, and what they could not deliver yet."""
 
     @property
     def requests(self) -> RequestTable:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from nightcrew.domain.agent import AgentState
 from nightcrew.domain.backfill import BackfillState
+from nightcrew.domain.delivery import DeliveryState
 from nightcrew.domain.event import Event
 from nightcrew.domain.execution import ExecutionState, TriggerKind
 from nightcrew.domain.filter_fields import ANY_KEY, INTEGER, STRING, TIME, FieldKind, enum_of
@@ -58,6 +59,18 @@ BACKFILLS: Final[Mapping[str, FieldKind]] = {
     "end_time": TIME,
 }
 BACKFILL_ORDERS: Final = frozenset({"create_time", "end_time"})
+
+DELIVERIES: Final[Mapping[str, FieldKind]] = {
+    "hook": STRING,
+    "sequence": INTEGER,
+    "event_type": STRING,
+    "state": enum_of(DeliveryState),
+    "attempts": INTEGER,
+    "status": INTEGER,
+    "create_time": TIME,
+    "next_attempt_time": TIME,
+}
+DELIVERY_ORDERS: Final = frozenset({"create_time", "next_attempt_time", "sequence"})
 
 EVENTS: Final[Mapping[str, FieldKind]] = {
     "sequence": INTEGER,

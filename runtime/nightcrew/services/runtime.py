@@ -9,8 +9,10 @@ from nightcrew.actor.component import Component
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.page import Page
 from nightcrew.ports.clock import Clock
+from nightcrew.ports.deliveries import HookFigures
 from nightcrew.ports.reads import StoreFigures
 from nightcrew.ports.store import Store
+from nightcrew.services.deliveries import DeliveryService
 from nightcrew.services.guard import Guard
 
 
@@ -23,6 +25,7 @@ class RuntimeInfo:
     store: str
     figures: StoreFigures
     draining: bool
+    outbound: Sequence[HookFigures]
 
 
 class RuntimeService:
@@ -34,12 +37,14 @@ class RuntimeService:
         store: Store,
         clock: Clock,
         version: str,
+        deliveries: DeliveryService,
         components: Callable[[], Sequence[Component]],
         guard: Guard,
         drain: Callable[[float | None], None],
     ) -> None:
         self._store = store
         self._version = version
+        self._deliveries = deliveries
         self._start_time = clock.now()
         self._components = components
         self._guard = guard
@@ -53,6 +58,7 @@ class RuntimeService:
             store=self._store.location,
             figures=await self._store.reads.store_figures(),
             draining=self._guard.closed,
+            outbound=await self._deliveries.figures(),
         )
 
     def components(self, *, page_size: int, page_token: str) -> Page[Component]:

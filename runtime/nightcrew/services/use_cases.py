@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from nightcrew.services.agents import AgentService
 from nightcrew.services.apply import ApplyService
 from nightcrew.services.backfills import BackfillService
+from nightcrew.services.deliveries import DeliveryService
 from nightcrew.services.events import EventService
 from nightcrew.services.executions import ExecutionService
 from nightcrew.services.logs import LogService
@@ -24,6 +25,7 @@ class UseCases:
     agents: AgentService
     apply: ApplyService
     backfills: BackfillService
+    deliveries: DeliveryService
     events: EventService
     executions: ExecutionService
     logs: LogService

@@ -1,9 +1,11 @@
 """The runtime: its figures, and the components of its supervision tree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from nightcrew.client.models.delivery import OutboundHook
 
 
 class ComponentKind(StrEnum):
@@ -47,6 +49,7 @@ class Runtime:
     queued: int = 0
     sequence: int = 0
     draining: bool = False
+    outbound: Sequence[OutboundHook] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

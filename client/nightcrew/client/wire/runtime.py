@@ -7,6 +7,7 @@ from nightcrew.client.models.runtime import (
     RestartMode,
     Runtime,
 )
+from nightcrew.client.wire.deliveries import outbound_hook
 from nightcrew.client.wire.enums import EnumTable
 from nightcrew.client.wire.times import from_timestamp
 from nightcrew.v1 import policy_pb2, runtime_pb2
@@ -27,6 +28,7 @@ def runtime(wire: runtime_pb2.Runtime) -> Runtime:
         queued=wire.queued,
         sequence=wire.sequence,
         draining=wire.draining,
+        outbound=tuple(outbound_hook(one) for one in wire.outbound),
     )
 
 

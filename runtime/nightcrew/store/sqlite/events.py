@@ -71,6 +71,11 @@ class Events:
         """Deletes notes of events received before, the oldest first; returns how many."""
         return self._execute(_FORGET, (to_micros(before), limit)).rowcount
 
+    def newest(self) -> int:
+        """The newest sequence that an event was ever given; 0 if none was."""
+        row = self._execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        return 0 if row is None else int(row[0])
+
 
 def event_of(row: tuple[Any, ...]) -> Event:
     """The event of a row that was selected by `COLUMNS`; one of the runtime's own has its sequence as its id."""

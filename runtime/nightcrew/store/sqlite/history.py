@@ -55,7 +55,7 @@ def write_note(folder: Path, history: History) -> None:
 
 def settle(tx: SqliteTransaction, *, note: History | None, identity: str) -> History:
     """The file's history; with `identity` as its incarnation if it is not the one of the note."""
-    incarnation, sequence = tx.meta(_INCARNATION), tx.newest_sequence()
+    incarnation, sequence = tx.meta(_INCARNATION), tx.events.newest()
     if incarnation is None or note is None or note.incarnation != incarnation or note.sequence > sequence:
         incarnation = identity
         tx.set_meta(_INCARNATION, incarnation)

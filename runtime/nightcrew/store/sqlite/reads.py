@@ -1,25 +1,46 @@
 """Reads beside the writer: each is one SELECT on a reader's connection, decoded on the event loop."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.backfill import Backfill
-from nightcrew.domain.durations import from_micros
+from nightcrew.domain.delivery import Delivery, HookState
+from nightcrew.domain.durations import from_micros, to_micros
 from nightcrew.domain.event import Event
 from nightcrew.domain.execution import Execution, ExecutionState
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
 from nightcrew.domain.values import encode
+from nightcrew.ports.deliveries import HookFigures
 from nightcrew.ports.reads import AgentFigures, LastExecution, StoreFigures
 from nightcrew.ports.secrets import Secrets
-from nightcrew.store.sqlite import agent_rows, backfills, events, execution_rows, fires, hooks, logs, skips
+from nightcrew.store.sqlite import (
+    agent_rows,
+    backfills,
+    events,
+    execution_rows,
+    fires,
+    hooks,
+    logs,
+    outbound,
+    skips,
+)
 from nightcrew.store.sqlite.agent_rows import agent_of
 from nightcrew.store.sqlite.execution_rows import execution_of
 from nightcrew.store.sqlite.pages import page_select
 from nightcrew.store.sqlite.pool import ReaderPool
-from nightcrew.store.sqlite.resources import AGENTS, BACKFILLS, EVENTS, EXECUTIONS, FIRES, Resource
+from nightcrew.store.sqlite.resources import (
+    AGENTS,
+    BACKFILLS,
+    DELIVERIES,
+    EVENTS,
+    EXECUTIONS,
+    FIRES,
+    Resource,
+)
 
 # ruff: noqa: S608 - the SQL is put together from constants of this room only
 
@@ -78,6 +99,22 @@ _SKIPS: Final = (
     f"SELECT {skips.COLUMNS} FROM skips WHERE agent_id IN (SELECT value FROM json_each(?))"
     " ORDER BY agent_id, trigger_id, nominal_time"
 )
+_DUE: Final = (
+    f"SELECT {outbound.COLUMNS} FROM outbound_deliveries"
+    f" WHERE {outbound.RETRYING} AND hook = ? AND next_attempt_time <= ? ORDER BY next_attempt_time LIMIT ?"
+)
+_OUTLOOK: Final = f"""
+    SELECT {", ".join(f"h.{name}" for name in outbound.HOOK_COLUMNS.split(", "))},
+        (SELECT count(*) FROM outbound_deliveries WHERE {outbound.RETRYING} AND hook = h.name),
+        (SELECT min(next_attempt_time) FROM outbound_deliveries WHERE {outbound.RETRYING} AND hook = h.name)
+    FROM outbound_hooks AS h WHERE h.name = ?
+"""
+_HOOKS: Final = f"""
+    SELECT h.name, h.disabled, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) - h.cursor,
+        (SELECT count(*) FROM outbound_deliveries WHERE {outbound.RETRYING} AND hook = h.name),
+        (SELECT count(*) FROM outbound_deliveries WHERE {outbound.DEAD} AND hook = h.name)
+    FROM outbound_hooks AS h ORDER BY h.name
+"""
 _BACKFILL: Final = f"SELECT {backfills.COLUMNS} FROM backfills WHERE id = ?"
 _ACTIVE: Final = f"""
     SELECT {", ".join(f"a.{name}" for name in agent_rows.NAMES)},
@@ -161,6 +198,29 @@ class SqliteReads:
         """A page of the event log."""
         rows, token = await self._page(EVENTS, query)
         return Page([events.event_of(row) for row in rows], token)
+
+    async def deliveries(self, query: ListQuery) -> Page[Delivery]:
+        """A page of outbound deliveries that were not taken."""
+        rows, token = await self._page(DELIVERIES, query)
+        return Page([outbound.delivery_of(row) for row in rows], token)
+
+    async def deliveries_due(self, hook: str, now: datetime, *, limit: int) -> list[Delivery]:
+        """RETRYING ones whose time has come, the longest due first."""
+        rows = await self._pool.fetch(_DUE, (hook, to_micros(now), limit))
+        return [outbound.delivery_of(row) for row in rows]
+
+    async def delivery_outlook(self, hook: str) -> tuple[HookState | None, int, datetime | None]:
+        """How far a hook has got, how many deliveries it is RETRYING, and when the next of them is due."""
+        for *state, retrying, due in await self._pool.fetch(_OUTLOOK, (hook,)):
+            return outbound.hook_of(tuple(state)), retrying, None if due is None else from_micros(due)
+        return None, 0, None
+
+    async def hook_figures(self) -> list[HookFigures]:
+        """What is counted of every hook that there ever was, by name."""
+        return [
+            HookFigures(name=name, disabled=disabled, lag=lag, retrying=retrying, dead=dead)
+            for name, disabled, lag, retrying, dead in await self._pool.fetch(_HOOKS)
+        ]
 
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         """Events with a greater sequence, in order: at most `limit`, fewer where their data are large."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nightcrew.domain.filter import Order
-from nightcrew.store.sqlite import agent_rows, backfills, events, execution_rows, fires
+from nightcrew.store.sqlite import agent_rows, backfills, events, execution_rows, fires, outbound
 from nightcrew.store.sqlite.filters import EXTENSIONS, LABELS, Field
 
 
@@ -123,4 +123,26 @@ EVENTS: Final = Resource(
     orders={"sequence": _SEQUENCE},
     default=Order("sequence", descending=True),
     key="sequence",
+)
+
+DELIVERIES: Final = Resource(
+    name="deliveries",
+    table="outbound_deliveries",
+    columns=outbound.COLUMNS,
+    fields={
+        "hook": Field("hook"),
+        "sequence": Field("sequence"),
+        "event_type": Field("event_type"),
+        "state": Field("state"),
+        "attempts": Field("attempts"),
+        "status": Field("status"),
+        "create_time": _CREATE_TIME,
+        "next_attempt_time": Field("next_attempt_time", nullable=True),
+    },
+    orders={
+        "create_time": _CREATE_TIME,
+        "next_attempt_time": Field("next_attempt_time", nullable=True),
+        "sequence": Field("sequence"),
+    },
+    default=Order("create_time", descending=True),
 )

@@ -10,6 +10,7 @@ from nightcrew.store.sqlite.executions import Executions
 from nightcrew.store.sqlite.fires import Fires
 from nightcrew.store.sqlite.hooks import Hooks
 from nightcrew.store.sqlite.logs import Logs
+from nightcrew.store.sqlite.outbound import Outbound
 from nightcrew.store.sqlite.requests import Requests
 from nightcrew.store.sqlite.skips import Skips
 
@@ -26,6 +27,7 @@ class SqliteTransaction:
         "fires",
         "hooks",
         "logs",
+        "outbound",
         "requests",
         "skips",
     )
@@ -40,12 +42,8 @@ class SqliteTransaction:
         self.skips = Skips(connection)
         self.backfills = Backfills(connection)
         self.hooks = Hooks(connection, vault)
+        self.outbound = Outbound(connection)
         self.requests = Requests(connection)
-
-    def newest_sequence(self) -> int:
-        """The newest sequence that an event was ever given; 0 if none was."""
-        row = self._execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-        return 0 if row is None else int(row[0])
 
     def undone(self) -> None:
         """Forgets what was read from the tables: a write of this transaction was undone."""

@@ -4,6 +4,7 @@ from typing import Final
 
 from nightcrew.actor.component import Component, ComponentKind, ComponentState
 from nightcrew.domain.spec.policy import RestartMode
+from nightcrew.gateway.grpc.convert.delivery import fill_hook
 from nightcrew.gateway.grpc.convert.times import fill_time
 from nightcrew.services.runtime import RuntimeInfo
 from nightcrew.v1 import policy_pb2, runtime_pb2
@@ -36,6 +37,8 @@ def runtime_message(info: RuntimeInfo) -> runtime_pb2.Runtime:
         draining=info.draining,
     )
     fill_time(out.start_time, info.start_time)
+    for hook in info.outbound:
+        fill_hook(out.outbound.add(), hook)
     return out
 
 

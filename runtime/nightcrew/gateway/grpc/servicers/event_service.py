@@ -11,6 +11,7 @@ from nightcrew.domain.filter import parse
 from nightcrew.gateway.grpc.convert.event import draft_of, fill_event
 from nightcrew.gateway.grpc.methods import Method, stream, unary
 from nightcrew.gateway.grpc.requests import fill_page, query_of, request_of
+from nightcrew.gateway.grpc.servicers.deliveries import Deliveries
 from nightcrew.gateway.grpc.servicers.watches import fill_mark, selection_of
 from nightcrew.ports.clock import Clock
 from nightcrew.services.fields import EVENT_ORDERS, EVENTS
@@ -30,6 +31,7 @@ class EventServicer:
 
     def __init__(self, use_cases: UseCases, *, clock: Clock, closing: Signal) -> None:
         self._events = use_cases.events
+        self._deliveries = Deliveries(use_cases.deliveries)
         self._watch = use_cases.watch
         self._clock = clock
         self._closing = closing
@@ -40,6 +42,7 @@ class EventServicer:
             "PublishEvents": unary(pb.PublishEventsRequest, self.publish),
             "ListEvents": unary(pb.ListEventsRequest, self.list),
             "WatchEvents": stream(pb.WatchEventsRequest, self.watch),
+            **self._deliveries.methods(),
         }
 
     async def publish(self, request: pb.PublishEventsRequest) -> pb.PublishEventsResponse:
