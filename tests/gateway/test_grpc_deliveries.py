@@ -85,11 +85,11 @@ async def test_refusals(failing):
         async with refused("INVALID_ARGUMENT") as found:
             await failing.call("RetryDelivery", **fields)
         assert found[0].fields == [field]
-    for fields, field in (
+    for wrong, field in (
         ({"page_size": -1}, "page_size"),
         ({"order_by": "reason"}, "order_by"),
         ({"text": "colour = 1"}, "filter"),
     ):
         async with refused("INVALID_ARGUMENT") as found:
-            await listed(failing, **fields)
+            await listed(failing, **wrong)
         assert found[0].fields == [field]
