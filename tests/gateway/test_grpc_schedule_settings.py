@@ -129,7 +129,7 @@ async def test_the_ledger_is_filtered_by_agent_trigger_outcome_and_time(timed):
 
     async def ledger(where, **more):
         fires = (await timed.call("ListFires", filter=where, order_by="nominal_time", **more)).fires
-        return [(one.agent_id, one.trigger_id, one.nominal_time.seconds % 3600) for one in fires]
+        return sorted((one.agent_id, one.trigger_id, one.nominal_time.seconds % 3600) for one in fires)
 
     for seconds, count in ((40, 6), (20, 10)):
         await timed.clock.advance(seconds)
