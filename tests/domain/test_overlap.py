@@ -1,17 +1,21 @@
 """Overlap decisions: the conformance cases, and what holds over the whole grid."""
 
 import json
+import sys
 from itertools import product
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.domain.support.conformance import COPIES, SHARED, cases
+
 from nightcrew.domain.execution import TriggerKind
 from nightcrew.domain.overlap import Decision, decide, effective_concurrency, effective_overlap
 from nightcrew.domain.spec.policy import OverlapPolicy
 
-FOLDER = Path(__file__).parents[1] / "data" / "conformance"
-CASES = json.loads((FOLDER / "overlap.json").read_text())
+CASES = cases("overlap.json")
 POLICIES = [policy for policy in OverlapPolicy if policy is not OverlapPolicy.UNSPECIFIED]
 
 
@@ -42,10 +46,9 @@ def test_conformance(case):
 
 @pytest.mark.parametrize("name", ["overlap.json", "schedules.json", "supervision.json", "webhooks.json"])
 def test_our_copies_of_the_cases_are_the_shared_ones(name):
-    shared = Path(__file__).parents[3] / "shared" / "conformance" / name
-    if not shared.exists():
+    if not (SHARED / name).exists():
         pytest.skip("the shared cases are not on this machine")
-    assert json.loads((FOLDER / name).read_text()) == json.loads(shared.read_text())
+    assert json.loads((COPIES / name).read_text()) == cases(name)
 
 
 GRID = list(product(POLICIES, range(3), range(2), range(2), range(2), range(4), range(4), range(3), range(4)))

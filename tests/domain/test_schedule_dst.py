@@ -1,6 +1,5 @@
 """Cron and civil schedules over clock changes: the conformance cases, long times, and what previews say of them."""
 
-import json
 import random
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,13 +11,14 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.domain.support.conformance import cases
 from tests.domain.support.minute_oracle import ZONES
 
 from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.schedule.preview import preview
 from nightcrew.domain.spec.trigger import Schedule
 
-CASES = json.loads((Path(__file__).parents[1] / "data" / "conformance" / "schedules.json").read_text())
+CASES = cases("schedules.json")
 MICRO = timedelta(microseconds=1)
 
 
