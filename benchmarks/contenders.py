@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from benchmarks import bare_echo, burst_floor, burst_huey, burst_in_process, burst_over_grpc, schedules
+from benchmarks import (
+    bare_echo,
+    burst_floor,
+    burst_huey,
+    burst_in_process,
+    burst_over_grpc,
+    burst_over_http,
+    schedules,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,18 @@ CONTENDERS = (
         table="burst",
         what="in process, a thousand in a call",
         run=partial(burst_in_process.run, way="batch"),
+    ),
+    Contender(
+        name="hook",
+        table="burst",
+        what="in process, each a webhook that GitHub signed, 256 in flight",
+        run=partial(burst_in_process.run, way="hook"),
+    ),
+    Contender(
+        name="http-hook",
+        table="burst",
+        what="the same over HTTP, 64 in flight",
+        run=burst_over_http.run,
     ),
     Contender(
         name="grpc-batch",
@@ -118,6 +138,8 @@ TABLES = {
         targets=(
             Target(contender="each", figure="per_second", least=3, against="huey"),
             Target(contender="batch", figure="per_second", least=3, against="huey"),
+            Target(contender="hook", figure="per_second", least=0.5, against="each"),
+            Target(contender="http-hook", figure="submitted_per_second", least=0.9, against="grpc-unary"),
             Target(contender="grpc-batch", figure="per_second", least=3, against="huey"),
             Target(contender="grpc-unary", figure="submitted_per_second", least=0.3, against="echo"),
         ),

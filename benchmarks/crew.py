@@ -74,10 +74,10 @@ async def register(
 
 
 @contextmanager
-def in_its_own_process(folder: Path) -> Iterator[tuple[str, psutil.Process, float]]:
+def in_its_own_process(folder: Path, *, http: str = "off") -> Iterator[tuple[str, psutil.Process, float]]:
     """`nightcrew up` as people start it: its address, its process, the seconds until it was ready."""
     command = [sys.executable, "-c", "from nightcrew.cli.entry import main; main()", "up", str(AGENTS)]
-    command += ["--data", str(folder), "--grpc", "127.0.0.1:0", "--http", "off", "--log-level", "warning"]
+    command += ["--data", str(folder), "--grpc", "127.0.0.1:0", "--http", http, "--log-level", "warning"]
     begun = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

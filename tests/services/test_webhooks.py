@@ -318,6 +318,7 @@ async def test_a_key_that_is_lost_stops_the_hook_and_nothing_else(tmp_path, capf
         await put(box, "echo", hook(), {**hook("NONE"), "id": "open"})
     (tmp_path / "secret.key").unlink()
     async with Box(echo, folder=tmp_path) as box:
+        assert "hooks can't verify their senders" in capfd.readouterr().out, "said at the start"
         before = await counts(box)
         for _ in range(3):
             with pytest.raises(SecretUnavailable):

@@ -256,6 +256,7 @@ class Engine:
 
     async def _apply(self) -> None:
         self.report = await self.catalog.apply(prune=self._prune)
+        await self.services.webhooks.check()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serves until it is drained or stopped.

@@ -68,6 +68,13 @@ class Reads(DeliveryReads, Protocol):
             SecretUnavailable: They don't open: the key is gone or is another.
         """
 
+    async def check_secrets(self) -> None:
+        """Whether the secrets of hooks open: tried with the first thousand.
+
+        Raises:
+            SecretUnavailable: Some do not; says why.
+        """
+
     async def execution(self, execution_id: str) -> Execution | None:
         """The execution, or None."""
 

@@ -91,6 +91,13 @@ class WebhookService:
         """A secret for a Standard Webhooks trigger whose author gave none; it is shown once, and then kept sealed."""
         return self._secrets.new()
 
+    async def check(self) -> None:
+        """Says in the log, before the first sender does, when secrets don't open: their key is gone or another."""
+        try:
+            await self._reads.check_secrets()
+        except SecretUnavailable as error:
+            log.warning("hooks can't verify their senders", error=error.message)
+
     async def receive(self, call: HookCall) -> Received:
         """Makes an execution of a request; it is on disk when this returns. A repeated one gets the first answer.
 

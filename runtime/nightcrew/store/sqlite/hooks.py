@@ -12,6 +12,7 @@ from nightcrew.domain.values import decode, encode
 from nightcrew.ports.secrets import Secrets
 
 SECRETS: Final = "SELECT sealed FROM webhook_secrets WHERE agent_id = ? AND trigger_id = ?"
+SOME_SECRETS: Final = "SELECT agent_id, trigger_id, sealed FROM webhook_secrets LIMIT 1000"
 _KEEP: Final = "INSERT OR REPLACE INTO webhook_secrets (agent_id, trigger_id, sealed) VALUES (?, ?, ?)"
 _DROP: Final = "DELETE FROM webhook_secrets WHERE agent_id = ? AND trigger_id = ?"
 _DELIVERED: Final = (
