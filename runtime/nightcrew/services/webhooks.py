@@ -205,7 +205,7 @@ class WebhookService:
         """What the sender is told: not where secrets are kept. The log tells it once."""
         if self._told.get(key) != error.message:
             self._told[key] = error.message
-            log.error(
+            log.warning(
                 "a hook can't verify its senders", agent_id=key[0], trigger_id=key[1], error=error.message
             )
         return SecretUnavailable("this hook can't verify its senders now; the log of the runtime says why")
