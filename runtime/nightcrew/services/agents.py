@@ -1,6 +1,6 @@
 """The use cases of agents: create, read, update, delete, and the commands of their lifecycle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -154,8 +154,23 @@ class AgentService:
 
         return await self._commits.run(unit)
 
-    async def command(self, event: AgentEvent, agent_id: str, *, reason: str, request: Request) -> Agent:
+    async def command(
+        self,
+        event: AgentEvent,
+        agent_id: str,
+        *,
+        reason: str,
+        request: Request,
+        check: Callable[[Agent], None] | None = None,
+    ) -> Agent:
         """Start, stop, pause or resume one agent.
+
+        Args:
+            event: Which of them.
+            agent_id: The agent.
+            reason: Why, in the words of whoever asks.
+            request: Who asks.
+            check: Is asked about the agent as it then is, and may refuse.
 
         Raises:
             NotFound: There is no such agent.
@@ -166,6 +181,8 @@ class AgentService:
 
         def unit(tx: Transaction, after: After) -> Agent:
             def do() -> Agent:
+                if check is not None:
+                    check(existing(tx, agent_id))
                 return self._command(tx, after, event, agent_id, reason=reason, now=now)
 
             return once(tx, request, now=now, do=do, remember=_id, recall=lambda key: existing(tx, key))

@@ -1,7 +1,7 @@
 """The use cases of executions: trigger, wait, read, cancel, retry."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,7 @@ from nightcrew.crew.bus import Bus, Signal
 from nightcrew.crew.cancels import cancel
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.intake import Work
+from nightcrew.domain.agent import Agent
 from nightcrew.domain.errors import NightcrewError, NotFound
 from nightcrew.domain.execution import FINAL, Execution, TriggerKind, TriggerRef
 from nightcrew.domain.filter import And, Comparison, Not
@@ -27,13 +28,14 @@ from nightcrew.services.once import Request, check_request_id, once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triggering:
-    """A wish to run an agent by hand."""
+    """A wish to run an agent by hand; `check` is asked about the agent as it then is, and may refuse."""
 
     agent_id: str
     request: Request
     input: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     priority: int = 0
+    check: Callable[[Agent], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class ExecutionService:
             agent = tx.agents.get(wish.agent_id)
             if agent is None:
                 raise NotFound("agent", wish.agent_id)
+            if wish.check is not None:
+                wish.check(agent)
             check_manual(agent.state, agent_id=agent.id)
             self._guard.check_input(agent.spec.program, wish.input)
             work = Work(

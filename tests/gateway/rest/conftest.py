@@ -18,6 +18,8 @@ class Rest:
 
     async def call(self, method, path="/", *, status=200, **request):
         """What a call is answered with, which must have this status."""
+        if "content" in request:
+            request["headers"] = {"content-type": "application/json"}
         answer = await self.client.request(method, f"{PREFIX}{path}", **request)
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None

@@ -140,14 +140,18 @@ async def test_an_agent_that_is_being_deleted_is_gone(rest):
     assert await rest.box.state(agent_id) == "STATE_STOPPING", "its run does not heed the cancel"
     for method, path in (
         ("GET", ""),
-        ("DELETE", ""),
+        ("PATCH", ""),
         ("GET", "/status"),
         ("GET", "/executions"),
         ("GET", f"/executions/{execution_id}"),
         ("POST", "/start"),
+        ("POST", "/stop"),
+        ("POST", "/pause"),
         ("POST", "/trigger"),
     ):
-        await rest.call(method, f"/{agent_id}{path}", status=404)
+        sent = {"json": {"name": "x"}} if method == "PATCH" else {}
+        await rest.call(method, f"/{agent_id}{path}", status=404, **sent)
+    await rest.call("DELETE", f"/{agent_id}", status=204)
     assert agent_id not in {one["id"] for one in await rest.call("GET")}
 
 
@@ -242,6 +246,12 @@ async def test_a_call_that_is_repeated_with_its_key_happens_once(rest):
     made = {await rest.trigger(agent_id, {"n": 1}, headers=key) for _ in range(3)}
     assert len(made) == 1
     assert len(await rest.executions(agent_id)) == 1
+    await rest.call("PATCH", f"/{agent_id}", json={"enabled": False})
+    assert await rest.trigger(agent_id, {"n": 1}, headers=key) in made, "the first answer, whatever holds now"
+    for _ in range(2):
+        await rest.call("DELETE", f"/{agent_id}", headers=key, status=204)
+    await rest.call("DELETE", f"/{agent_id}", status=404)
+    agent_id = (await rest.create())["id"]
     refused = await rest.call("POST", f"/{agent_id}/trigger", headers={"Idempotency-Key": "mine"}, status=422)
     assert refused["detail"][0]["loc"] == ["header", "Idempotency-Key"]
 

@@ -9,7 +9,13 @@ from pydantic import ValidationError
 
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.agent import AgentState as State
-from nightcrew.domain.errors import FieldViolation, InvalidArgument, NightcrewError
+from nightcrew.domain.errors import (
+    FailedPrecondition,
+    FieldViolation,
+    InvalidArgument,
+    NightcrewError,
+    NotFound,
+)
 from nightcrew.domain.spec.agent import Manifest
 from nightcrew.domain.spec.base import invalid
 from nightcrew.domain.spec.program import Program
@@ -167,6 +173,32 @@ def _changed(first: Trigger | None, config: Given) -> dict[str, Any]:
 def enabled(agent: Agent) -> bool:
     """Whether any of its triggers may fire; an agent without triggers is not held back by them."""
     return not agent.spec.triggers or not all(trigger.disabled for trigger in agent.spec.triggers)
+
+
+def check_there(agent: Agent) -> None:
+    """One that was deleted is gone for the callers of REST, also while its last run is being ended.
+
+    Raises:
+        NotFound: It was.
+    """
+    if agent.delete_requested:
+        raise NotFound("agent", agent.id)
+
+
+def check_enabled(agent: Agent) -> None:
+    """Whether the agent may be started, resumed and triggered.
+
+    Raises:
+        NotFound: It was deleted.
+        FailedPrecondition: `agent_disabled`.
+    """
+    check_there(agent)
+    if not enabled(agent):
+        raise FailedPrecondition(
+            f"agent {agent.id!r} is not enabled; set enabled to true first",
+            subject=f"agents/{agent.id}",
+            code="agent_disabled",
+        )
 
 
 def flow_id_of(agent: Agent) -> str:

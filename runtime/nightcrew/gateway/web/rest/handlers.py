@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.agent import AgentState as State
-from nightcrew.domain.errors import Aborted, FailedPrecondition, NotFound
+from nightcrew.domain.errors import Aborted, NotFound
 from nightcrew.domain.filter import Comparison, Expression, Or
 from nightcrew.domain.lifecycle.agent import AgentEvent
 from nightcrew.domain.page import MAX_PAGE_SIZE, ListQuery, Page
@@ -17,7 +17,8 @@ from nightcrew.domain.values import checked
 from nightcrew.gateway.web.rest.agents import (
     FLOW_ID,
     agent_answer,
-    enabled,
+    check_enabled,
+    check_there,
     manifest_of,
     next_run,
     patch_of,
@@ -140,7 +141,6 @@ class BackgroundAgents:
 
     async def delete(self, call: Call) -> None:
         """Deletes an agent; what runs is cancelled first."""
-        await self._existing(call.agent_id)
         await self._agents.delete(call.agent_id, etag="", force=True, request=call.request)
 
     async def start(self, call: Call) -> Started:
@@ -167,9 +167,13 @@ class BackgroundAgents:
     async def trigger(self, call: Call) -> Triggered:
         """Makes an execution, with the body over the agent's input."""
         query: TriggerQuery = call.query
-        _check_enabled(await self._existing(call.agent_id), "triggered")
-        labels = {TRIGGER_SOURCE: query.trigger_source} if query.model_fields_set else {}
-        wish = Triggering(agent_id=call.agent_id, request=call.request, input=call.body or {}, labels=labels)
+        wish = Triggering(
+            agent_id=call.agent_id,
+            request=call.request,
+            input=call.body or {},
+            labels={TRIGGER_SOURCE: query.trigger_source} if query.model_fields_set else {},
+            check=check_enabled,
+        )
         execution = await self._executions.trigger(wish)
         return Triggered(agent_id=call.agent_id, execution_id=execution.id)
 
@@ -196,10 +200,9 @@ class BackgroundAgents:
         return Response(execution_json(execution), media_type=JSON)
 
     async def _existing(self, agent_id: str) -> Agent:
-        """The agent. One that was deleted is gone for these callers, also while its last run is being ended."""
+        """The agent."""
         agent = await self._agents.get(agent_id)
-        if agent.delete_requested:
-            raise NotFound("agent", agent_id)
+        check_there(agent)
         return agent
 
     async def _read(self, agent: Agent, call: Call, *, secret: str | None = None) -> AgentRead:
@@ -207,10 +210,8 @@ class BackgroundAgents:
         return agent_answer(agent, figures, hooks=call.hooks, secret=secret)
 
     async def _command(self, event: AgentEvent, call: Call) -> Agent:
-        agent = await self._existing(call.agent_id)
-        if event in {AgentEvent.START, AgentEvent.RESUME}:
-            _check_enabled(agent, "started" if event is AgentEvent.START else "resumed")
-        return await self._agents.command(event, agent.id, reason="", request=call.request)
+        check = check_enabled if event in {AgentEvent.START, AgentEvent.RESUME} else check_there
+        return await self._agents.command(event, call.agent_id, reason="", request=call.request, check=check)
 
     async def _runs(self, flow_id: str) -> Expression:
         """Agents that were made with this flow_id, or run what it names."""
@@ -243,12 +244,3 @@ class BackgroundAgents:
                 yield between + ",".join(map(execution_json, some))
                 count, between = count + len(some), ","
         yield ("" if count else between) + f'],"count":{count},"total":{history.total}}}'
-
-
-def _check_enabled(agent: Agent, what: str) -> None:
-    if not enabled(agent):
-        raise FailedPrecondition(
-            f"agent {agent.id!r} is not enabled, so it can't be {what}; set enabled to true first",
-            subject=f"agents/{agent.id}",
-            code="agent_disabled",
-        )
