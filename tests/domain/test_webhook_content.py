@@ -1,13 +1,21 @@
 """What a webhook's request becomes as an input: bodies of every kind, and headers that prove nothing any more."""
 
+import base64
+import contextlib
+import hmac
 import json
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nightcrew.domain.errors import InvalidArgument
-from nightcrew.domain.values import flaw
-from nightcrew.domain.webhook.content import MAX_DEPTH, object_in, webhook_input
+from nightcrew.domain.spec.trigger import WebhookScheme
+from nightcrew.domain.values import checked, flaw
+from nightcrew.domain.webhook.content import MAX_DEPTH, texts_in, webhook_input
 from nightcrew.domain.webhook.headers import Headers
+from nightcrew.domain.webhook.schemes import SCHEMES
 
 
 def body_of(body, content_type=None):
@@ -63,11 +71,11 @@ def test_no_depth_brings_anything_down():
         value, _ = body_of(nested(depth), "application/json")
         assert isinstance(value, str) == (depth > MAX_DEPTH)
         assert flaw(value) == ""
-    assert object_in(nested(100_000)) == {}
+    assert texts_in(nested(100_000), "id") == ("",)
 
 
 def test_headers_without_credentials():
-    given = {
+    sent = {
         "Authorization": "Bearer t",
         "Proxy-Authorization": "x",
         "Cookie": "a=b",
@@ -85,7 +93,7 @@ def test_headers_without_credentials():
         "Idempotency-Key": "k",
         "X-Name": "Zoë",
     }
-    pairs = [(name.encode(), value.encode("latin-1")) for name, value in given.items()]
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
     found = webhook_input(method="POST", query=[], headers=Headers([*pairs, (b"x-name", b"two")]), body=b"")
     assert found["headers"] == {
         "x-github-delivery": "d",
@@ -100,3 +108,64 @@ def test_the_query():
     query = [("a", "1"), ("b", ""), ("a", "2")]
     found = webhook_input(method="PUT", query=query, headers=Headers([]), body=b"")
     assert found == {"body": "", "headers": {}, "query": {"a": ["1", "2"], "b": ""}, "method": "PUT"}
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers()
+    | st.sampled_from(["", "x", "url_verification", "\ud800"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "type", "challenge", "event_id", "a"]), inner, max_size=3)
+    ),
+)
+
+
+@given(
+    JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=20),
+    st.sampled_from(list(SCHEMES)),
+    st.data(),
+)
+def test_whatever_comes_is_taken_or_refused_in_words(body, scheme, data):
+    """Signed rightly, as far as a body without sense can be: what is left must be an answer, and text that can be kept."""
+    headers = Headers(
+        signed(scheme, body, data.draw(st.sampled_from(["application/json", "text/plain", ""])))
+    )
+    found = SCHEMES[scheme].verify(headers, body, ["s"], datetime.fromtimestamp(MOMENT, UTC))
+    for text in (*found.deliveries, found.challenge or ""):
+        text.encode()
+    with contextlib.suppress(InvalidArgument):
+        checked(webhook_input(method="POST", query=[], headers=headers, body=body), field="input")
+
+
+MOMENT = 1_767_225_600
+
+
+def signed(scheme, body, content_type):
+    """The headers that prove this body, under the secret `s`."""
+    moment = str(MOMENT).encode()
+
+    def mac(content):
+        return hmac.digest(b"s", content, "sha256")
+
+    proofs = {
+        WebhookScheme.STANDARD: {
+            "webhook-id": b"\xe9",
+            "webhook-timestamp": moment,
+            "webhook-signature": b"v1," + base64.b64encode(mac(b"\xe9." + moment + b"." + body)),
+        },
+        WebhookScheme.GITHUB: {"x-hub-signature-256": b"sha256=" + mac(body).hex().encode()},
+        WebhookScheme.STRIPE: {
+            "stripe-signature": b"t=" + moment + b",v1=" + mac(moment + b"." + body).hex().encode()
+        },
+        WebhookScheme.SLACK: {
+            "x-slack-request-timestamp": moment,
+            "x-slack-signature": b"v0=" + mac(b"v0:" + moment + b":" + body).hex().encode(),
+        },
+        WebhookScheme.BEARER: {"authorization": b"Bearer s", "idempotency-key": b"\xff"},
+        WebhookScheme.NONE: {},
+    }
+    named = {**proofs[scheme], "content-type": content_type.encode()}
+    return [(name.encode(), value) for name, value in named.items()]

@@ -268,6 +268,8 @@ def test_github_is_known_by_its_delivery_and_by_its_body():
         ({"type": "url_verification", "challenge": 5}, Verified()),
         ({"type": "event_callback", "event_id": "Ev1"}, Verified(deliveries=("id:Ev1",))),
         ({"type": "event_callback", "event_id": 7, "challenge": "x"}, Verified()),
+        ({"type": "url_verification", "challenge": "\ud800"}, Verified()),
+        ({"type": "event_callback", "event_id": "\ud800"}, Verified()),
         ([], Verified()),
     ],
 )
@@ -276,7 +278,9 @@ def test_slacks_bodies(body, found):
     assert verify("SLACK", signed("SLACK", raw), raw) == found
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"id": 1}', b'{"id": ""}', b"[" * 5000, b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"id": 1}', b'{"id": ""}', b'{"id": "\\ud800"}', b"[" * 5000, b"\xff"]
+)
 def test_a_stripe_body_without_an_event_is_known_by_nothing(body):
     assert verify("STRIPE", signed("STRIPE", body), body) == Verified()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from nightcrew.domain.errors import InvalidArgument
-from nightcrew.domain.values import JsonObject
+from nightcrew.domain.values import JsonObject, flaw
 from nightcrew.domain.webhook.headers import Headers
 
 MAX_BODY: Final = 1024 * 1024
@@ -41,13 +41,14 @@ def kept_headers(headers: Headers) -> dict[str, str]:
     return {name: value for name, value in headers if not _CREDENTIAL.search(name)}
 
 
-def object_in(body: bytes) -> JsonObject:
-    """The JSON object in a body; an empty one if it holds none."""
+def texts_in(body: bytes, *names: str) -> tuple[str, ...]:
+    """The texts that the JSON object in a body has under these names, each empty where there is none."""
     try:
         value = _parsed(body)
     except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        value = None
+    found = [value.get(name) if isinstance(value, dict) else None for name in names]
+    return tuple(one if isinstance(one, str) and not flaw(one) else "" for one in found)
 
 
 def _body(body: bytes, *, is_json: bool, may_be_json: bool) -> tuple[Any, bool]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from nightcrew.domain.webhook.content import object_in
+from nightcrew.domain.webhook.content import texts_in
 from nightcrew.domain.webhook.headers import Headers
 from nightcrew.domain.webhook.proof import Verified, check_age, check_signatures, hex_hmac
 
@@ -26,8 +26,7 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime)
         (hex_hmac(secret, content) for secret in secrets),
         field="x-slack-signature",
     )
-    said = object_in(body)
-    challenge, event = said.get("challenge"), said.get("event_id")
-    if said.get("type") == "url_verification" and isinstance(challenge, str):
+    kind, challenge, event = texts_in(body, "type", "challenge", "event_id")
+    if kind == "url_verification" and challenge:
         return Verified(challenge=challenge)
-    return Verified(deliveries=(f"id:{event}",) if isinstance(event, str) and event else ())
+    return Verified(deliveries=(f"id:{event}",) if event else ())

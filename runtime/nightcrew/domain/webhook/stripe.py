@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from nightcrew.domain.errors import Unauthenticated
-from nightcrew.domain.webhook.content import object_in
+from nightcrew.domain.webhook.content import texts_in
 from nightcrew.domain.webhook.headers import Headers
 from nightcrew.domain.webhook.proof import Verified, check_age, check_signatures, hex_hmac
 
@@ -26,5 +26,5 @@ def verify(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime)
         (hex_hmac(secret, content) for secret in secrets),
         field="stripe-signature",
     )
-    event = object_in(body).get("id")
-    return Verified(deliveries=(f"id:{event}",) if isinstance(event, str) and event else ())
+    (event,) = texts_in(body, "id")
+    return Verified(deliveries=(f"id:{event}",) if event else ())
