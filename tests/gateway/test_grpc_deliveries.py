@@ -4,6 +4,8 @@ import pytest
 from tests.gateway.support.gateway_box import refused, request_id, serving, until
 from tests.peer.receiver import Receiver, Reply
 
+from nightcrew.ports.outbound import OutboundRefused
+
 HOOK = """
 allow_private = ["127.0.0.1"]
 
@@ -68,6 +70,14 @@ async def test_another_try_happens_once_a_request_id(failing):
     await until(lambda: _dead(failing, 0))
     await until(lambda: len(failing.receiver.came) == before + 3)
     assert await listed(failing) == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0x7f.1"])
+async def test_the_way_out_does_not_lead_back_in(failing, host):
+    runtime = failing.runtime
+    assert await runtime.addresses.checked("127.0.0.1", 9)
+    with pytest.raises(OutboundRefused, match="own ports"):
+        await runtime.addresses.checked(host, runtime.gateway.port)
 
 
 async def test_refusals(failing):

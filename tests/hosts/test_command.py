@@ -213,6 +213,13 @@ async def test_secrets_are_in_nothing_that_is_told(run, sink):
     assert sorted(sink.messages()) == ["[secret]", "[secret]", "key is [secret]"]
 
 
+async def test_a_secret_that_no_environment_can_hold(run):
+    program = CommandProgram.model_construct(argv=("true",), env={"KEY": "a\0s3cret"}, working_directory="")
+    outcome = await run("true", program=Program.model_construct(command=program))
+    assert (outcome.error.type, outcome.error.retryable) == ("command_start", False)
+    assert "s3cret" not in outcome.error.message
+
+
 async def test_one_that_reads_nothing_of_its_input_or_closes_it(run):
     given = {"text": "x" * 1_000_000}
     assert await run(*sh("exit 0"), given=given) == Succeeded("null")

@@ -194,6 +194,14 @@ async def test_an_answer_without_end_is_cut_off(way):
         await way().send(get(receiver.url(), max_bytes=10_000))
 
 
+@pytest.mark.parametrize("value", ["a\r\nHost: evil", "a\nb", "a\0b", "日本"])
+async def test_a_header_that_can_not_be_sent_is_named_without_its_value(way, value):
+    with Receiver() as receiver, pytest.raises(OutboundRefused, match="the value of X-Key") as caught:
+        await way().send(get(receiver.url(), headers={"X-Key": f"s3cret{value}"}))
+    assert "s3cret" not in str(caught.value)
+    assert receiver.came == []
+
+
 async def test_a_slow_answer_is_not_waited_for_for_ever(way):
     with (
         Receiver(lambda _: Reply(body=b"x" * 1000, drip=0.05)) as receiver,

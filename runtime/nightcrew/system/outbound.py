@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import httpcore
 
+from nightcrew.domain.spec.program import check_headers
 from nightcrew.domain.web_address import WebAddress, redirected, web_address
 from nightcrew.ports.outbound import (
     BROKEN,
@@ -56,6 +57,10 @@ class HttpWayOut:
 
     async def _follow(self, request: Outgoing) -> Answer:
         where = _checked(request.url)
+        try:
+            check_headers(request.headers)  # a secret that is in one by now may hold anything
+        except ValueError as error:
+            raise OutboundRefused(f"a header can't be sent: {error}") from None
         method, body = request.method, request.body
         headers = {name.lower(): value for name, value in request.headers.items()}
         headers.setdefault("accept-encoding", "identity")
@@ -93,7 +98,7 @@ class HttpWayOut:
             async with self._opened().stream(
                 method,
                 url,
-                headers=[(name.encode(), value.encode()) for name, value in given.items()],
+                headers=[(name.encode(), value.encode("latin-1")) for name, value in given.items()],
                 content=body,
                 extensions={"timeout": timeouts},
             ) as response:

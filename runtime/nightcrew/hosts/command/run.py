@@ -26,6 +26,7 @@ from nightcrew.programs.result import result_text
 from nightcrew.system.recorder import MAX_MESSAGE, Recorder
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
+_NUL: Final = "the command could not be started: a secret in its environment holds a NUL character"
 _LAST_WORDS: Final = 1.0
 """Seconds in which what was printed just before the end is read; a process that left the group may hold the pipe."""
 
@@ -103,6 +104,9 @@ class CommandRun:
                 return NotLoaded(error.to_execution_error())
             except OSError as error:
                 return Interrupted("worker_lost", f"the command could not be started: {error.strerror}")
+            except ValueError:
+                # What a secret stands for is known by now only.
+                return Failed(ExecutionError(type="command_start", message=_NUL, retryable=False))
             if self._killed or self._cancelled:  # asked while it was being started
                 process.signal_group(signal.SIGKILL if self._killed else signal.SIGTERM)
             try:

@@ -89,6 +89,14 @@ class Courier:
         """Delivers until it is cancelled. A hook that is new begins with what happens from now on."""
         state = await self._join()
         self._seen = self._noted = state.cursor
+        oldest, _ = await self._feed.bounds()
+        if state.cursor + 1 < oldest:
+            _log.warning(
+                "events were pruned before they could be delivered",
+                hook=self.name,
+                from_sequence=state.cursor + 1,
+                to_sequence=oldest - 1,
+            )
         ready()
         while True:
             versions = {
@@ -98,7 +106,7 @@ class Courier:
             try:
                 wait = await self._work()
             except NightcrewError as error:
-                _log.warning("deliveries wait: the store failed", hook=self._hook.name, error=error.message)
+                _log.warning("deliveries wait: the store failed", hook=self.name, error=error.message)
                 await self._clock.sleep(STORE_RETRY)
                 continue
             await wait_for_any(self._clock, versions, wait)
@@ -109,14 +117,14 @@ class Courier:
         now = self._clock.now()
 
         def unit(tx: Transaction, _after: After) -> HookState:
-            known = tx.outbound.hook(self._hook.name)
+            known = tx.outbound.hook(self.name)
             if known is not None and known.url == self._hook.url:
                 return known
             if known is not None:
                 state = replace(known, url=self._hook.url, disabled="")
             else:
                 newest = tx.events.newest()
-                state = HookState(name=self._hook.name, cursor=newest, url=self._hook.url, create_time=now)
+                state = HookState(name=self.name, cursor=newest, url=self._hook.url, create_time=now)
             tx.outbound.put_hook(state)
             return state
 
@@ -125,7 +133,7 @@ class Courier:
     async def _work(self) -> float:
         """Delivers all there is to deliver; returns the seconds until there may be more."""
         while True:
-            state, retrying, due_at = await self._reads.delivery_outlook(self._hook.name)
+            state, retrying, due_at = await self._reads.delivery_outlook(self.name)
             if state is None or state.disabled:
                 return PATIENCE
             now = self._clock.now()
@@ -142,7 +150,7 @@ class Courier:
                 return _seconds_until(due_at, now)
 
     async def _next(self, now: datetime, *, room: int) -> _Turn:
-        due = await self._reads.deliveries_due(self._hook.name, now, limit=BATCH)
+        due = await self._reads.deliveries_due(self.name, now, limit=BATCH)
         turn = _Turn([(one, await self._event(one.sequence)) for one in due], seen=self._seen)
         room -= len(turn.due)
         if room > 0:
@@ -156,7 +164,7 @@ class Courier:
 
     def _wants(self, event: Event) -> bool:
         # Its own failures are not its own to tell: each would make another one.
-        own = event.type == DELIVERY_FAILED and event.subject == self._hook.name
+        own = event.type == DELIVERY_FAILED and event.subject == self.name
         return self._hook.wants(event.type) and not own
 
     async def _event(self, sequence: int) -> Event | None:
@@ -193,14 +201,14 @@ class Courier:
         def unit(tx: Transaction, after: After) -> None:
             for (delivery, event, tried), chance in zip(ended, random, strict=True):
                 self._write(tx, after, delivery, event, tried, now=now, random=chance)
-            tx.outbound.advance(self._hook.name, seen)
+            tx.outbound.advance(self.name, seen)
 
         while True:
             try:
                 await self._commits.run(unit)
             except NightcrewError as error:
                 # What was sent was sent: to send it anew would be right, but not kind.
-                _log.warning("a cursor waits: the store failed", hook=self._hook.name, error=error.message)
+                _log.warning("a cursor waits: the store failed", hook=self.name, error=error.message)
                 await self._clock.sleep(STORE_RETRY)
             else:
                 break
@@ -241,7 +249,7 @@ class Courier:
         since = self._clock.monotonic() - self._noted_at
         if self._seen > self._noted and since >= _NOTE_AFTER:
             seen = self._seen
-            await self._commits.run(lambda tx, _after: tx.outbound.advance(self._hook.name, seen))
+            await self._commits.run(lambda tx, _after: tx.outbound.advance(self.name, seen))
             self._advanced(seen)
 
     def _advanced(self, seen: int) -> None:
