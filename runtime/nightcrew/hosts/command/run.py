@@ -119,14 +119,9 @@ class CommandRun:
         source, settings = self.job.source, self._settings
         env = environment(program, self.job, minimal=self._minimal, mark=self._mark)
         folder = folder_of(program, source)
-        options = {
-            "pipe": pipe,
-            "parent": os.getpid(),
-            "program": located(program, source, folder=folder, path=env.get("PATH", "")),
-            "cpu": settings.cpu_seconds,
-            "file_size": settings.file_size,
-        }
-        command = [sys.executable, "-I", "-S", str(LAUNCHER), encode(options), *program.argv]
+        file = located(program, source, folder=folder, path=env.get("PATH", ""))
+        options = [pipe, os.getpid(), settings.cpu_seconds, settings.file_size]
+        command = [sys.executable, "-I", "-S", str(LAUNCHER), *map(str, options), file, *program.argv]
         return Launched(command, pipe=pipe, stdin=given, env=env, folder=folder)
 
     async def _followed(self, process: Launched) -> int:

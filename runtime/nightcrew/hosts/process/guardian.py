@@ -1,28 +1,26 @@
 """How a process, and all that it starts, dies with the runtime: a parent-death signal, and a guardian beside it.
 
 The kernel's parent-death signal ends the process alone: what it had started would live on. The guardian waits for the
-end of a pipe that the runtime holds, and ends the whole group. Only the standard library is imported here: a command's
-launcher runs this before anything else is there.
+end of a pipe that the runtime holds, and ends the whole group. Each command begins with this: it imports what starts
+quickly only, and nothing that is not in the standard library.
 """
 
-import contextlib
 import ctypes
 import os
 import select
 import signal
 import sys
-from pathlib import Path
-from typing import Final, NoReturn
 
-_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_PDEATHSIG = 1
 
 
-def die() -> NoReturn:
+def die() -> None:
     """Ends this process and everything it started, at once: the runtime has gone, nobody takes results."""
-    if os.getpgrp() == os.getpid():
-        with contextlib.suppress(OSError):
+    try:
+        if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)
+    finally:
+        os._exit(1)
 
 
 def bind_to_parent(parent: int) -> None:
@@ -30,11 +28,18 @@ def bind_to_parent(parent: int) -> None:
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # When memory runs out the kernel is to take a worker, not the runtime.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+        _offer_to_the_kernel()
     if os.getppid() != parent:
         die()
+
+
+def _offer_to_the_kernel() -> None:
+    """When memory runs out the kernel is to take this process, not the runtime."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes 10 ms to load
+            file.write("500")
+    except OSError:
+        return
 
 
 def post_guardian(pipe: int) -> None:
