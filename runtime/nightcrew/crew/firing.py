@@ -1,6 +1,6 @@
-"""One schedule looked at in one transaction: what is due is admitted, the ledger and the cursor are written.
+"""Schedules looked at in one transaction: what is due is admitted, the ledger and the cursors are written.
 
-First everything is decided, then everything is written: a schedule that can't be planned has changed nothing.
+Of each everything is decided before anything is written: one that can't be planned has changed nothing.
 """
 
 from collections.abc import Mapping, Sequence

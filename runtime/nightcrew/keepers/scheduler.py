@@ -230,7 +230,7 @@ class Scheduler:
         One, so that whoever has more to do than time for it still hears of agents that have changed.
         """
         if due := self._take_due():
-            for key, following in zip(due, await self._look(due), strict=True):
+            for key, following in (await self._look(due)).items():
                 if following is not None and key not in self._wakes:
                     self._push(key, following)
         self._drop_stale()
@@ -268,24 +268,25 @@ class Scheduler:
         while self._heap and self._wakes.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
 
-    async def _look(self, keys: Sequence[Key]) -> list[datetime | None]:
-        """Looks at some schedules in one transaction; returns when to look again at each."""
+    async def _look(self, keys: Sequence[Key]) -> dict[Key, datetime | None]:
+        """Looks at some schedules in one transaction; says when to look again at each."""
         now = self._clock.now()
         known = self._foresight.take(keys)
         try:
             looked = await self._commits.run(lambda tx, after: look(tx, after, keys, now=now, known=known))
         except Unavailable:
             self._stalled += len(keys)
-            return [now + timedelta(seconds=STORE_RETRY)] * len(keys)
+            return dict.fromkeys(keys, now + timedelta(seconds=STORE_RETRY))
         except Exception as error:  # noqa: BLE001 - it is told, with its agent in ERROR
             if len(keys) > 1:  # one of them can't be written, so none has been: each by itself
                 alone = await asyncio.gather(*(self._look([key]) for key in keys))
-                return [wake for (wake,) in alone]
+                return {key: wake for one in alone for key, wake in one.items()}
             looked = [Looked(fault=error)]
-        return [
-            one.wake if one.fault is None else await self._fail(key, one.fault)
-            for key, one in zip(keys, looked, strict=True)
-        ]
+        wakes = {key: one.wake for key, one in zip(keys, looked, strict=True)}
+        faults = {key: one.fault for key, one in zip(keys, looked, strict=True) if one.fault is not None}
+        again = await asyncio.gather(*(self._fail(key, fault) for key, fault in faults.items()))
+        wakes.update(zip(faults, again, strict=True))
+        return wakes
 
     async def _fail(self, key: Key, fault: Exception) -> datetime | None:
         """A schedule that can't be planned puts its agent in ERROR and leaves the others alone."""
