@@ -118,7 +118,9 @@ async def test_over_the_api_only_what_a_file_names_may_run_and_all_of_it(given, 
             {"working_directory": "/"},
         ):
             program = {"command": {**named.to_json()["command"], **change}}
-            with pytest.raises(InvalidArgument) as caught:
+            with pytest.raises(
+                InvalidArgument, match="all of its fields must be as a file names them"
+            ) as caught:
                 await box.services.agents.create(
                     Manifest.parse({"id": "other", "spec": {"program": program}}), request=ONCE
                 )

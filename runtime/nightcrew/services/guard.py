@@ -135,11 +135,10 @@ class Guard:
             return source
         known = self._registry.names(program.kind)
         choice = f"known: {', '.join(known[:10])}" if known else f"no {program.kind} program is known"
-        raise InvalidArgument.of(
-            f"{field}.{program.kind}",
-            f"{program.name!r} is not among what `nightcrew up` was given ({choice})",
-            code="program_not_allowed",
-        )
+        what = f"{program.name!r} is not among what `nightcrew up` was given ({choice})"
+        if program.kind in CLOSED_KINDS:
+            what += "; all of its fields must be as a file names them"
+        raise InvalidArgument.of(f"{field}.{program.kind}", what, code="program_not_allowed")
 
     def closed_kind(self, kind: str) -> str:
         """Why no program of a kind may run, and how to allow it; an empty string if they may."""
