@@ -141,6 +141,7 @@ async def test_every_refusal_has_its_status_and_leaves_nothing(box, web):
         (400, "/hooks/a/open", json_type, b"NaN"),
         (400, "/hooks/a/open", json_type, b"[1e400]"),
         (400, "/hooks/a/open", json_type, b'{"id": "\\ud800"}'),
+        (400, "/hooks/a/open", json_type, b'{"\\ud800": 1}'),
         (413, "/hooks/a/open", {}, b"x" * (MIB + 1)),
         (413, "/hooks/a/open", {}, b"x" * (10 * MIB)),
     ]

@@ -46,9 +46,12 @@ def checked(value: object, *, field: str, limit: int = MAX_VALUE_BYTES) -> str:
         raise InvalidArgument.of(field, reason)
     try:
         text = encode(value)  # type: ignore[arg-type]  # flaw() found it to be JSON
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidArgument.of(field, "has a key with a lone surrogate; text must be Unicode") from error
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument.of(field, f"must be a JSON value: {error}") from error
-    if len(text) > limit or len(text.encode()) > limit:
+    if size > limit:
         raise InvalidArgument.of(field, f"must be at most {limit} bytes of JSON")
     return text
 
