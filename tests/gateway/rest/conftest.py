@@ -8,6 +8,16 @@ from tests.gateway.support.gateway_box import serving, until
 
 from nightcrew.gateway.web.rest.operations import PREFIX
 
+CREATE = {
+    "name": "Morning digest",
+    "description": "What came in overnight",
+    "flow_id": "echo",
+    "trigger_type": "CRON",
+    "trigger_config": {"minute": "0", "hour": "9", "day_of_week": "mon-fri"},
+    "input_config": {"input_value": "hi", "input_type": "chat", "output_type": "chat", "tweaks": {"a": 1}},
+    "enabled": True,
+}
+
 
 class Rest:
     """REST as its callers use it, with shorthands for what tests do all the time."""
