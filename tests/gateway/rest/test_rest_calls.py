@@ -1,4 +1,4 @@
-"""REST over HTTP: each call's answer as the contract writes it, and what callers do wrong."""
+"""REST over HTTP: each call's answer as the contract writes it."""
 
 import asyncio
 import uuid
