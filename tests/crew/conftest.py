@@ -10,6 +10,7 @@ from nightcrew.crew.admission import admit
 from nightcrew.crew.agent_moves import move_agent
 from nightcrew.crew.bus import Bus
 from nightcrew.crew.commits import Commits
+from nightcrew.crew.dispatch import dispatch
 from nightcrew.crew.intake import Work
 from nightcrew.domain.agent import AgentState
 from nightcrew.domain.execution import TriggerKind, TriggerRef
@@ -60,6 +61,7 @@ class Desk:
         self.notebook = Notebook()
         self.commits = Commits(store, self.bus, ids)
         self.commits.tell_through(self.notebook)
+        self.commits.dispatch_through(dispatch)
         self._number = itertools.count(1)
 
     @property

@@ -233,6 +233,8 @@ class AgentStatus(_message.Message):
     RESTARTS_FIELD_NUMBER: _builtins.int
     CONSECUTIVE_FAILURES_FIELD_NUMBER: _builtins.int
     OVERDUE_COUNT_FIELD_NUMBER: _builtins.int
+    FILTER_ERRORS_FIELD_NUMBER: _builtins.int
+    LAST_FILTER_ERROR_FIELD_NUMBER: _builtins.int
     running_count: _builtins.int
     """How many executions hold a place: RUNNING, WAITING, RETRYING, or requeued after they had started."""
     queued_count: _builtins.int
@@ -245,6 +247,10 @@ class AgentStatus(_message.Message):
     """How many nominal times of its schedules have been due for over a minute and are not decided: above 0 a schedule
     has silently stopped, or the runtime is far behind. 0 while it is not ACTIVE.
     """
+    filter_errors: _builtins.int
+    """How many evaluations of its event triggers' filters have failed since the runtime started; each was no match."""
+    last_filter_error: _builtins.str
+    """The trigger and the error of the last of them; empty when none has failed."""
     @_builtins.property
     def next_fires(self) -> _containers.RepeatedCompositeFieldContainer[Global___NextFire]:
         """The next fire of each schedule trigger that has one, the nearest first. Empty while it is not ACTIVE."""
@@ -263,10 +269,12 @@ class AgentStatus(_message.Message):
         restarts: _builtins.int = ...,
         consecutive_failures: _builtins.int = ...,
         overdue_count: _builtins.int = ...,
+        filter_errors: _builtins.int = ...,
+        last_filter_error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_execution", b"last_execution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_failures", b"consecutive_failures", "last_execution", b"last_execution", "next_fires", b"next_fires", "overdue_count", b"overdue_count", "queued_count", b"queued_count", "restarts", b"restarts", "running_count", b"running_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_failures", b"consecutive_failures", "filter_errors", b"filter_errors", "last_execution", b"last_execution", "last_filter_error", b"last_filter_error", "next_fires", b"next_fires", "overdue_count", b"overdue_count", "queued_count", b"queued_count", "restarts", b"restarts", "running_count", b"running_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -89,7 +89,9 @@ class Event(_message.Message):
 
     @_builtins.property
     def extensions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """CloudEvents extension attributes, as text. Default: none."""
+        """CloudEvents extension attributes, as text; `datacontenttype` and `dataschema` stand among them. Names are 1 to 20
+        lower-case letters and digits. Default: none.
+        """
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ class PublishEventsRequest(_message.Message):
     """A UUID. Repeated within 24 h it gets the first answer; with another body it is INVALID_ARGUMENT. Default: none."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
-        """1 to 1,000 events of at most 1 MiB each, else INVALID_ARGUMENT. Output-only fields are ignored."""
+        """1 to 1,000 events of at most 1 MiB of data each, else INVALID_ARGUMENT. Output-only fields are ignored."""
 
     def __init__(
         self,
@@ -114,11 +114,12 @@ class ListEventsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the page before; empty for the first. Valid for the same filter and order only."""
     filter: _builtins.str
-    """Which events, in AIP-160's language, over `type`, `source`, `subject`, `time` and others. Default: all. A fault or
-    an unknown field is INVALID_ARGUMENT with its position.
+    """Which events, in AIP-160's language, over `sequence`, `id`, `type`, `source`, `subject`, `time`, `agent_id`,
+    `execution_id`, `cause_sequence`, `actor` and `extensions.NAME`. Default: all. A fault or an unknown field is
+    INVALID_ARGUMENT with its position.
     """
     order_by: _builtins.str
-    """A field and `desc` where wanted. Default: `sequence desc`."""
+    """`sequence` or `sequence desc`. Default: `sequence desc`."""
     def __init__(
         self,
         *,

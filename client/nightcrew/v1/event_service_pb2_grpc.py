@@ -67,7 +67,8 @@ class EventServiceServicer(object):
     """
 
     def PublishEvents(self, request, context):
-        """Publishes events, all or none: a bad one refuses the batch and is named.
+        """Publishes events, all or none: a bad one refuses the batch and is named. The events, their places in the log and
+        the executions of the triggers that match them are one transaction.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

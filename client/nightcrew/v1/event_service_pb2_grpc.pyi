@@ -34,7 +34,9 @@ class EventServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EventServiceAsyncStub: ...
     PublishEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.PublishEventsRequest, _event_service_pb2.PublishEventsResponse]
-    """Publishes events, all or none: a bad one refuses the batch and is named."""
+    """Publishes events, all or none: a bad one refuses the batch and is named. The events, their places in the log and
+    the executions of the triggers that match them are one transaction.
+    """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]
     """Lists events, a page at a time; a page is stable while events are added."""
     WatchEvents: _grpc.UnaryStreamMultiCallable[_event_service_pb2.WatchEventsRequest, _event_service_pb2.WatchEventsResponse]
@@ -54,7 +56,9 @@ class EventServiceAsyncStub(EventServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.PublishEventsRequest, _event_service_pb2.PublishEventsResponse]  # type: ignore[assignment]
-    """Publishes events, all or none: a bad one refuses the batch and is named."""
+    """Publishes events, all or none: a bad one refuses the batch and is named. The events, their places in the log and
+    the executions of the triggers that match them are one transaction.
+    """
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.ListEventsRequest, _event_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Lists events, a page at a time; a page is stable while events are added."""
     WatchEvents: _aio.UnaryStreamMultiCallable[_event_service_pb2.WatchEventsRequest, _event_service_pb2.WatchEventsResponse]  # type: ignore[assignment]
@@ -77,7 +81,9 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_service_pb2.PublishEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_service_pb2.PublishEventsResponse, _abc.Awaitable[_event_service_pb2.PublishEventsResponse]]:
-        """Publishes events, all or none: a bad one refuses the batch and is named."""
+        """Publishes events, all or none: a bad one refuses the batch and is named. The events, their places in the log and
+        the executions of the triggers that match them are one transaction.
+        """
 
     @_abc_1.abstractmethod
     def ListEvents(

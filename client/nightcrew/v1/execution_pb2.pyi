@@ -256,6 +256,8 @@ class TriggerRef(_message.Message):
     NOMINAL_TIME_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
     CAUSE_EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    CHAIN_DEPTH_FIELD_NUMBER: _builtins.int
     kind: Global___TriggerRef.Kind.ValueType
     """The way."""
     trigger_id: _builtins.str
@@ -264,6 +266,12 @@ class TriggerRef(_message.Message):
     """The event that matched; set for EVENT."""
     cause_execution_id: _builtins.str
     """The execution that led to this one: the one retried, or the one whose event matched. Empty when none did."""
+    event_sequence: _builtins.int
+    """The sequence of the event that matched; set for EVENT. The events about this execution have it as their
+    cause_sequence.
+    """
+    chain_depth: _builtins.int
+    """How many executions deep in its chain it stands, 32 at most; set for EVENT."""
     @_builtins.property
     def nominal_time(self) -> _timestamp_pb2.Timestamp:
         """The moment the fire stands for; set for SCHEDULE and BACKFILL."""
@@ -276,10 +284,12 @@ class TriggerRef(_message.Message):
         nominal_time: _timestamp_pb2.Timestamp | None = ...,
         event_id: _builtins.str = ...,
         cause_execution_id: _builtins.str = ...,
+        event_sequence: _builtins.int = ...,
+        chain_depth: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["nominal_time", b"nominal_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause_execution_id", b"cause_execution_id", "event_id", b"event_id", "kind", b"kind", "nominal_time", b"nominal_time", "trigger_id", b"trigger_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause_execution_id", b"cause_execution_id", "chain_depth", b"chain_depth", "event_id", b"event_id", "event_sequence", b"event_sequence", "kind", b"kind", "nominal_time", b"nominal_time", "trigger_id", b"trigger_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -176,8 +176,9 @@ class EventMatch(_message.Message):
     subject: _builtins.str
     """The event's subject, exact. Default: any."""
     filter: _builtins.str
-    """A CEL expression over `event` that must be true. Default: none. A fault in it is INVALID_ARGUMENT with its
-    position; an error while it is evaluated is no match.
+    """A CEL expression over `event.type`, `.source`, `.subject`, `.id`, `.time`, `.data` and `.extensions` that must be
+    true. At most 1024 characters. Default: none. A fault in it is INVALID_ARGUMENT with its position; an error while
+    it is evaluated is no match, and counted in the agent's status.
     """
     source_url: _builtins.str
     """A broker to take events from, such as `nats://host:4222/subject`. Default: none, the event log only."""

@@ -6,6 +6,7 @@ from typing import Any, TypedDict, Unpack
 
 from nightcrew.agent.arguments import Span, build, choice, renamed, span
 from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.event_match import check_match
 from nightcrew.domain.schedule.compile import compile_schedule
 from nightcrew.domain.spec.policy import OverlapPolicy
 from nightcrew.domain.spec.trigger import (
@@ -127,6 +128,7 @@ def on_event(
         EventMatch,
         {"types": types, "source": source, "subject": subject, "filter": filter, "allow_self": allow_self},
     )
+    check_match(match_on)  # here, so that a fault is told with the author's file and line
     return _trigger("event", {"event": match_on}, options)
 
 

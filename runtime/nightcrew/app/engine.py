@@ -21,11 +21,13 @@ from nightcrew.config.settings import Settings
 from nightcrew.crew.bus import Bus
 from nightcrew.crew.commits import Commits
 from nightcrew.crew.directory import Directory
+from nightcrew.crew.dispatch import dispatch
 from nightcrew.crew.executor import Executor
 from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
 from nightcrew.hosts.router import resolve_isolation
 from nightcrew.keepers.backfiller import Backfiller
+from nightcrew.keepers.deliverer import Deliverer
 from nightcrew.keepers.outbound.sender import Sender
 from nightcrew.keepers.pruner import Pruner
 from nightcrew.keepers.rescuer import Rescuer
@@ -121,6 +123,7 @@ class Engine:
         self.guard = Guard(self.registry, kinds=settings.allow, allowed=settings.allowed)
         self.bus = bus = Bus()
         self.commits = Commits(self.store, bus, ids)
+        self.commits.dispatch_through(dispatch)
         self.logs = LogWriter(self.commits, clock)
         self.way_out = HttpWayOut(self.addresses)
         agent = f"nightcrew/{version('nightcrew')}"
@@ -163,6 +166,7 @@ class Engine:
         self._rescuer = Rescuer(commits=self.commits, owners=self.executor, clock=clock, patience=patience)
         self._waker = Waker(commits=self.commits, bus=bus, clock=clock, patience=patience)
         self._backfiller = Backfiller(commits=self.commits, bus=bus, clock=clock, ids=ids, patience=patience)
+        self._deliverer = Deliverer(commits=self.commits, bus=bus, clock=clock, patience=patience)
         self._pruner = Pruner(commits=self.commits, clock=clock, patience=patience)
         feed = EventFeed(reads=reads, bus=bus)
         self._couriers = couriers(
@@ -193,7 +197,12 @@ class Engine:
             programs=ProgramService(registry=self.registry, reads=reads),
             schedules=ScheduleService(reads=reads, clock=clock),
             skips=SkipService(commits=self.commits, clock=clock),
-            status=StatusService(reads=reads, restarts=self.directory.restarts, clock=clock),
+            status=StatusService(
+                reads=reads,
+                restarts=self.directory.restarts,
+                filter_faults=self.commits.filter_faults.of,
+                clock=clock,
+            ),
             webhooks=WebhookService(
                 commits=self.commits,
                 reads=reads,
@@ -233,6 +242,7 @@ class Engine:
                 ChildSpec(id="waker", start=self._waker.serve),
                 ChildSpec(id="scheduler", start=self.scheduler.serve, start_timeout=START_LIMIT),
                 ChildSpec(id="backfiller", start=self._backfiller.serve),
+                ChildSpec(id="deliverer", start=self._deliverer.serve),
                 ChildSpec(id="pruner", start=self._pruner.serve),
                 *self._couriers,
             ],

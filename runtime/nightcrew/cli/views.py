@@ -130,6 +130,8 @@ def agent_rows(agent: Agent) -> Mapping[str, Any]:
         "queued": status.queued_count,
         "failures in a row": status.consecutive_failures or None,
         "fires overdue": status.overdue_count or None,
+        "filter errors": status.filter_errors or None,
+        "last filter error": status.last_filter_error or None,
         "restarts": status.restarts or None,
         "next fires": [
             f"{one.trigger_id}  {moment(one.time) if one.time else ''}" for one in status.next_fires
@@ -173,6 +175,8 @@ def execution_rows(execution: Execution) -> Mapping[str, Any]:
         "nominal time": trigger.nominal_time,
         "event": trigger.event_id,
         "cause": trigger.cause_execution_id,
+        "event sequence": trigger.event_sequence or None,
+        "chain depth": trigger.chain_depth or None,
         "priority": execution.priority or None,
         "labels": execution.labels,
         "created": execution.create_time,

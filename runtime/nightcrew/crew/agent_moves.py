@@ -9,6 +9,7 @@ from nightcrew.crew.cancels import cancel_open
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import agent_fact
 from nightcrew.crew.firing import fire_before
+from nightcrew.crew.lagging import drop_lags
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import Aborted
 from nightcrew.domain.event import AGENT_DELETED, AGENT_EVENTS, AGENT_RESUMED
@@ -61,6 +62,7 @@ def move_agent(
     if AgentEffect.CANCEL_EXECUTIONS in following.effects:
         why = reason or "the agent was stopped"
         end_backfills(tx, after, agent.id, reason=why, now=now, actor=actor)
+        drop_lags(tx, after, agent.id, reason=why)
         cancel_open(tx, after, agent.id, reason=why, now=now, actor=actor)
         return end_if_empty(tx, after, moved, now=now)
     return moved

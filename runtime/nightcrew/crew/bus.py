@@ -84,6 +84,7 @@ class Bus:
         places: An execution has ended or an agent has changed: places may be free.
         backfills: A backfill was begun.
         deliveries: People want outbound deliveries to be tried again.
+        lags: Agents whose lagging triggers may find room; `take_lags` empties the set.
         schedules: Agents whose schedules must be looked at again; `take_schedules` empties the set.
     """
 
@@ -97,10 +98,21 @@ class Bus:
         self.deliveries = Signal()
         self.schedules = Signal()
         self._schedules: set[str] = set()
+        self.lags = Signal()
+        self._lags: set[str] = set()
 
     def poke_all(self) -> None:
         """Wakes everyone who looks at tables: something may have changed, and what is not known."""
-        for signal in (self.events, self.logs, self.timers, self.places, self.backfills, self.deliveries):
+        signals = (
+            self.events,
+            self.logs,
+            self.timers,
+            self.places,
+            self.backfills,
+            self.deliveries,
+            self.lags,
+        )
+        for signal in signals:
             signal.poke()
 
     def touch_schedules(self, agent_ids: Iterable[str]) -> None:
@@ -111,4 +123,14 @@ class Bus:
     def take_schedules(self) -> set[str]:
         """The agents noted since the last call."""
         taken, self._schedules = self._schedules, set()
+        return taken
+
+    def touch_lags(self, agent_ids: Iterable[str]) -> None:
+        """Notes that lagging triggers of these agents may find room."""
+        self._lags.update(agent_ids)
+        self.lags.poke()
+
+    def take_lags(self) -> set[str]:
+        """The agents noted since the last call."""
+        taken, self._lags = self._lags, set()
         return taken

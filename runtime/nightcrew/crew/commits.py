@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from nightcrew.crew.bus import Bus
+from nightcrew.crew.filter_faults import FilterFaults
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.errors import CommitUnknown
-from nightcrew.domain.event import NewEvent
+from nightcrew.domain.event import AGENT_RESUMED, AGENT_STARTED, AGENT_UPDATED, OWN_PREFIX, NewEvent
+from nightcrew.domain.event_match import OUTCOMES
 from nightcrew.domain.execution import Execution
 from nightcrew.ports.clock import Ids
 from nightcrew.ports.store import Store, Transaction
@@ -62,12 +64,16 @@ class After:
         "changed",
         "claimed",
         "claiming",
+        "delivered",
         "deliveries",
         "ended",
         "events",
+        "filter_errors",
         "kills",
+        "lags",
         "logs",
         "new_id",
+        "noted",
         "schedules",
         "timers",
         "work",
@@ -86,22 +92,45 @@ class After:
         self.changed: list[str] = []
         self.ended: list[str] = []
         self.schedules: list[str] = []
+        self.delivered = 0
+        self.lags: list[str] = []
+        self.filter_errors: list[tuple[str, str, str]] = []
+        self.noted: list[tuple[int, NewEvent, datetime]] = []
         self.backfills = False
         self.deliveries = False
         self.timers = False
         self.events = False
         self.logs = False
 
-    def append(self, tx: Transaction, event: NewEvent) -> int:
-        """Appends an event to the log and notes that watchers must look."""
+    def append(self, tx: Transaction, event: NewEvent, *, received: datetime | None = None) -> int:
+        """Appends an event to the log, and notes that watchers must look and that it may have to be dispatched.
+
+        Args:
+            tx: The transaction.
+            event: The event.
+            received: Now, if the event's own time is another.
+        """
         self.events = True
-        return tx.events.append(event)
+        sequence = tx.events.append(event)
+        kind = event.type
+        if kind in _LOOKED_AT or not kind.startswith(OWN_PREFIX):
+            self.noted.append((sequence, event, received or event.time))
+        return sequence
+
+
+_LOOKED_AT: Final = OUTCOMES | {AGENT_UPDATED, AGENT_STARTED, AGENT_RESUMED}
+"""What may trigger, or may have made room, of the runtime's own events."""
+
+
+Dispatch = Callable[[Transaction, After], None]
+"""Gives what a unit has appended to the triggers that it matches."""
 
 
 class Commits:
     """The way to the store for everything that wakes others.
 
     Attributes:
+        filter_faults: Filters of event triggers that could not be evaluated.
         claiming: Whether work may be started; in a drain it is only queued.
         awake_since: Since when the scheduler looks without a break: what came due since is on time, whoever
             fires it; None while it does not look.
@@ -112,12 +141,18 @@ class Commits:
         self._bus = bus
         self._new_id = ids.uuid7
         self._teller: Teller | None = None
+        self._dispatch: Dispatch | None = None
+        self.filter_faults = FilterFaults()
         self.claiming = True
         self.awake_since: datetime | None = None
 
     def tell_through(self, teller: Teller) -> None:
         """Names who hands wake-ups on; until then nobody is told (the rescuer's sweep finds the work)."""
         self._teller = teller
+
+    def dispatch_through(self, dispatch: Dispatch) -> None:
+        """Names what gives events to the triggers that they match, within each unit's transaction."""
+        self._dispatch = dispatch
 
     async def run(self, unit: Callable[[Transaction, After], T]) -> T:
         """Runs a unit of work, then does what it noted.
@@ -128,7 +163,10 @@ class Commits:
 
         def whole(tx: Transaction) -> tuple[T, After]:
             after = After(self._new_id, claiming=self.claiming, awake_since=self.awake_since)
-            return unit(tx, after), after
+            value = unit(tx, after)
+            if after.noted and self._dispatch is not None:
+                self._dispatch(tx, after)
+            return value, after
 
         try:
             value, after = await self._store.write(whole)
@@ -139,25 +177,32 @@ class Commits:
         return value
 
     def _follow(self, after: After) -> None:
-        bus = self._bus
-        if after.events:
-            bus.events.poke()
-        if after.logs:
-            bus.logs.poke()
-        if after.timers:
-            bus.timers.poke()
-        if after.schedules:
-            bus.touch_schedules(after.schedules)
-        if after.backfills:
-            bus.backfills.poke()
-        if after.deliveries:
-            bus.deliveries.poke()
-        if after.ended or after.schedules or after.backfills:
-            bus.places.poke()
+        _poke(self._bus, after)
+        if after.filter_errors:
+            self.filter_faults.add(after.filter_errors)
         for execution_id in after.ended:
-            bus.endings.ring(execution_id)
+            self._bus.endings.ring(execution_id)
         if self._teller is not None:
             _tell(self._teller, after)
+
+
+def _poke(bus: Bus, after: After) -> None:
+    if after.events:
+        bus.events.poke()
+    if after.logs:
+        bus.logs.poke()
+    if after.timers:
+        bus.timers.poke()
+    if after.schedules:
+        bus.touch_schedules(after.schedules)
+    if after.lags:
+        bus.touch_lags(after.lags)
+    if after.backfills:
+        bus.backfills.poke()
+    if after.deliveries:
+        bus.deliveries.poke()
+    if after.ended or after.schedules or after.backfills:
+        bus.places.poke()
 
 
 def _tell(teller: Teller, after: After) -> None:

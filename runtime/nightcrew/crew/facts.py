@@ -80,6 +80,7 @@ def execution_fact(
         ),
         agent_id=execution.agent_id,
         execution_id=execution.id,
+        cause_sequence=execution.trigger.event_sequence,
         actor=actor,
     )
 

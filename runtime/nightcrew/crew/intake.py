@@ -24,6 +24,7 @@ class Work:
         input: The call's input, merged over the agent's and the trigger's.
         whole_input: JSON text that is the input as it stands, in place of a merge: what a retry runs with.
         max_bytes: What the merged input may be at most, as JSON.
+        event: JSON text of an event that is added to the input as `event`, beyond that bound.
     """
 
     execution_id: str
@@ -33,6 +34,7 @@ class Work:
     labels: Mapping[str, str] = field(default_factory=dict)
     priority: int = 0
     max_bytes: int = MAX_VALUE_BYTES
+    event: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +140,10 @@ def _input_text(agent: Agent, work: Work) -> str:
     """The input as it is fixed at creation: the agent's, then the trigger's, then the call's."""
     trigger = agent.spec.trigger(work.trigger.trigger_id) if work.trigger.trigger_id else None
     whole = merged(agent.spec.input, trigger.input if trigger else None, work.input)
-    return checked(whole, field="input", limit=work.max_bytes) if whole else "{}"
+    if work.event:
+        whole.pop("event", None)
+    text = checked(whole, field="input", limit=work.max_bytes) if whole else "{}"
+    if not work.event:
+        return text
+    # Spliced in: one event may go to a thousand agents.
+    return f'{text[:-1]}{"," if whole else ""}"event":{work.event}}}'

@@ -30,10 +30,10 @@ def publish(
         made_id: Whether its id was made for it here: then nobody can publish it again.
     """
     if made_id:
-        return Published(after.append(tx, event))
+        return Published(after.append(tx, event, received=now))
     known = tx.events.published(event.source, event.id, since=now - KNOWN_FOR)
     if known is not None:
         return Published(known, deduplicated=True)
-    sequence = after.append(tx, event)
+    sequence = after.append(tx, event, received=now)
     tx.events.remember(event.source, event.id, sequence=sequence, now=now)
     return Published(sequence)

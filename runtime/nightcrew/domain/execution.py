@@ -48,13 +48,22 @@ BY_PEOPLE: Final = frozenset({TriggerKind.MANUAL, TriggerKind.RETRY, TriggerKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRef:
-    """What made an execution, and for which moment."""
+    """What made an execution, and for which moment.
+
+    Attributes:
+        event_sequence: The event that it was made for; 0 if it was made for none.
+        root_sequence: The first event of the chain that the event belongs to.
+        depth: How many executions deep in its chain it stands, from 1; 0 outside of chains.
+    """
 
     kind: TriggerKind
     trigger_id: str = ""
     nominal_time: datetime | None = None
     event_id: str = ""
     cause_execution_id: str = ""
+    event_sequence: int = 0
+    root_sequence: int = 0
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

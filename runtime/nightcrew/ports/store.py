@@ -12,11 +12,11 @@ from typing import Protocol, TypeVar
 
 from nightcrew.domain.agent import Agent, AgentSource, AgentState
 from nightcrew.domain.backfill import Backfill, BackfillState
-from nightcrew.domain.event import NewEvent
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, Occupancy
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.ports.deliveries import OutboundTable
+from nightcrew.ports.events import ChainTable, EventTable, EventTriggerTable, LagTable
 from nightcrew.ports.hooks import HookTable
 from nightcrew.ports.reads import Reads
 
@@ -42,7 +42,7 @@ class AgentTable(Protocol):
         """Writes the count of consecutive failures; no revision changes."""
 
     def delete(self, agent_id: str) -> bool:
-        """Deletes the agent with its executions, logs, ledger, cursors, skips, backfills, hooks and memory.
+        """Deletes the agent with its executions, logs, ledger, cursors, lags, skips, backfills, hooks and memory.
 
         Events stay.
         """
@@ -148,25 +148,6 @@ class ExecutionTable(Protocol):
         """The ids of agents that have a QUEUED execution, or a RUNNING one with a cancel mark."""
 
 
-class EventTable(Protocol):
-    """The event log, within a transaction."""
-
-    def append(self, event: NewEvent) -> int:
-        """Adds an event and returns its sequence."""
-
-    def published(self, source: str, event_id: str, *, since: datetime) -> int | None:
-        """The sequence of the event of that source and id that was received at or after `since`, if one was."""
-
-    def remember(self, source: str, event_id: str, *, sequence: int, now: datetime) -> None:
-        """Notes that a published event was received now."""
-
-    def forget(self, *, before: datetime, limit: int) -> int:
-        """Deletes notes of events received before; returns how many."""
-
-    def newest(self) -> int:
-        """The newest sequence that an event was ever given; 0 if none was."""
-
-
 class LogTable(Protocol):
     """Log entries, within a transaction."""
 
@@ -214,6 +195,9 @@ class FireTable(Protocol):
         self, agent_id: str, trigger_id: str, first: datetime, last: datetime
     ) -> list[tuple[datetime, datetime]]:
         """(nominal_time, last_nominal_time) of the rows that touch [first, last], in order."""
+
+    def last(self, agent_id: str, trigger_id: str) -> Fire | None:
+        """The row with the latest nominal time; None if there is none."""
 
     def replace(self, row: Fire, pieces: Sequence[Fire]) -> None:
         """Puts other rows in the place of one; they cover nothing that it does not."""
@@ -299,6 +283,18 @@ class Transaction(Protocol):
     @property
     def events(self) -> EventTable:
         """The event log."""
+
+    @property
+    def event_triggers(self) -> EventTriggerTable:
+        """Event triggers, by what they match on."""
+
+    @property
+    def lags(self) -> LagTable:
+        """Triggers that lag."""
+
+    @property
+    def chains(self) -> ChainTable:
+        """Chains of executions that events have caused."""
 
     @property
     def logs(self) -> LogTable:

@@ -9,6 +9,7 @@ from nightcrew.crew.agent_moves import delete_now, move_agent, save
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.facts import agent_fact
 from nightcrew.crew.firing import fire_before
+from nightcrew.crew.lagging import sync_lags
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import (
     Aborted,
@@ -287,6 +288,7 @@ def change_agent(tx: Transaction, after: After, agent: Agent, manifest: Manifest
     new = replace(new, revision=agent.revision + 1, update_time=now)
     save(tx, new, revision=agent.revision)
     sync_cursors(tx, after, new, agent, now=now)
+    sync_lags(tx, after, new, agent)
     after.append(tx, agent_fact(AGENT_UPDATED, new, now=now, before=agent))
     after.schedules.append(agent.id)
     if changed_spec:

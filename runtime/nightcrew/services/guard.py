@@ -8,6 +8,7 @@ from nightcrew.crew.registry import Registry
 from nightcrew.domain.addresses import Allowed, Own, literal, refusal
 from nightcrew.domain.durations import format_instant
 from nightcrew.domain.errors import FieldViolation, InvalidArgument, Unavailable
+from nightcrew.domain.event_match import check_match
 from nightcrew.domain.restart import resolve as resolve_restart
 from nightcrew.domain.retry import resolve as resolve_retry
 from nightcrew.domain.schedule.compile import compile_schedule
@@ -270,11 +271,17 @@ def _triggers(manifest: Manifest) -> None:
 
 
 def _trigger(trigger: Trigger) -> None:
-    if trigger.webhook is not None:
-        return
-    if trigger.schedule is None:
+    if trigger.schedule is not None:
+        try:
+            compile_schedule(trigger.schedule)
+        except InvalidArgument as error:
+            raise error.within("schedule") from error
+    elif trigger.event is not None:
+        try:
+            check_match(trigger.event)
+        except InvalidArgument as error:
+            raise error.within("event") from error
+        if trigger.event.source_url:
+            raise InvalidArgument.of("event.source_url", "brokers are not built yet", code="not_built")
+    elif trigger.webhook is None:
         raise InvalidArgument.of(trigger.kind, f"{trigger.kind} triggers are not built yet", code="not_built")
-    try:
-        compile_schedule(trigger.schedule)
-    except InvalidArgument as error:
-        raise error.within("schedule") from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from nightcrew.crew.filter_faults import NONE, FilterFault
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import NotFound
 from nightcrew.domain.fire import ScheduleCursor
@@ -38,14 +39,23 @@ class AgentStatus:
     restarts: int = 0
     consecutive_failures: int = 0
     overdue_count: int = 0
+    filter_fault: FilterFault = NONE
 
 
 class StatusService:
     """Reads the statuses of agents."""
 
-    def __init__(self, *, reads: Reads, restarts: Callable[[str], int], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        reads: Reads,
+        restarts: Callable[[str], int],
+        filter_faults: Callable[[str], FilterFault],
+        clock: Clock,
+    ) -> None:
         self._reads = reads
         self._restarts = restarts
+        self._filter_faults = filter_faults
         self._clock = clock
 
     async def of(self, agent_id: str) -> tuple[Agent, AgentStatus]:
@@ -92,6 +102,7 @@ class StatusService:
             last_execution=figures.last_execution,
             restarts=self._restarts(agent.id),
             consecutive_failures=agent.consecutive_failures,
+            filter_fault=self._filter_faults(agent.id),
             overdue_count=_overdue(agent, cursors, self._clock.now() - OVERDUE_AFTER),
         )
 

@@ -59,6 +59,8 @@ class AgentStatus:
     restarts: int = 0
     consecutive_failures: int = 0
     overdue_count: int = 0
+    filter_errors: int = 0
+    last_filter_error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

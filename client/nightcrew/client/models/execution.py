@@ -66,6 +66,8 @@ class TriggerRef:
     nominal_time: datetime | None = None
     event_id: str = ""
     cause_execution_id: str = ""
+    event_sequence: int = 0
+    chain_depth: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

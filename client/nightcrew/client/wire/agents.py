@@ -69,6 +69,8 @@ def status(wire: agent_pb2.AgentStatus) -> AgentStatus:
         restarts=wire.restarts,
         consecutive_failures=wire.consecutive_failures,
         overdue_count=wire.overdue_count,
+        filter_errors=wire.filter_errors,
+        last_filter_error=wire.last_filter_error,
     )
 
 

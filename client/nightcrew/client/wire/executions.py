@@ -119,6 +119,8 @@ def _trigger(wire: execution_pb2.TriggerRef) -> TriggerRef:
         nominal_time=from_timestamp(wire.nominal_time) if wire.HasField("nominal_time") else None,
         event_id=wire.event_id,
         cause_execution_id=wire.cause_execution_id,
+        event_sequence=wire.event_sequence,
+        chain_depth=wire.chain_depth,
     )
 
 

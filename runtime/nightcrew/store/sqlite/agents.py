@@ -9,7 +9,9 @@ from nightcrew.domain.agent import Agent, AgentSource, AgentState
 from nightcrew.domain.durations import to_micros
 from nightcrew.domain.errors import AlreadyExists
 from nightcrew.store.sqlite.agent_rows import COLUMNS, NAMES, agent_of, agent_row
+from nightcrew.store.sqlite.event_triggers import EventTriggers
 from nightcrew.store.sqlite.labels import selected
+from nightcrew.store.sqlite.lags import Lags
 
 # ruff: noqa: S608 - the SQL is put together from constants of this room only
 
@@ -42,10 +44,12 @@ class Agents:
     are remembered: only this connection writes, and `forget_all` is called when a write was undone.
     """
 
-    __slots__ = ("_execute", "_known", "_without_memory")
+    __slots__ = ("_execute", "_known", "_lags", "_triggers", "_without_memory")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, triggers: EventTriggers, lags: Lags) -> None:
         self._execute = connection.cursor().execute
+        self._triggers = triggers
+        self._lags = lags
         self._known: dict[str, Agent] = {}
         self._without_memory: set[str] = set()
 
@@ -74,11 +78,15 @@ class Agents:
             if error.sqlite_errorname != "SQLITE_CONSTRAINT_UNIQUE":
                 raise
             raise AlreadyExists("agent", agent.id) from error
+        self._triggers.keep(agent)
 
     def save(self, agent: Agent, *, revision: int) -> bool:
         """Writes all fields of an agent whose revision in the store is still `revision`; False if it is not."""
         self._known.pop(agent.id, None)
-        return self._execute(_SAVE, (*agent_row(agent), agent.id, revision)).rowcount == 1
+        if self._execute(_SAVE, (*agent_row(agent), agent.id, revision)).rowcount == 0:
+            return False
+        self._triggers.keep(agent)
+        return True
 
     def rewind(self, now: datetime) -> None:
         """State times ahead of now become now (the clock was set back); no revision changes."""
@@ -97,6 +105,8 @@ class Agents:
             return False
         for sql in _CHILDREN:
             self._execute(sql, (agent_id,))
+        self._triggers.drop(agent_id)
+        self._lags.drop_agent(agent_id)
         return True
 
     def ids(

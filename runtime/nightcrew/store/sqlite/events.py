@@ -1,12 +1,16 @@
 """The table of events: the spine, appended to and read in the order of its sequence."""
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from nightcrew.domain.durations import from_micros, to_micros
-from nightcrew.domain.event import Event, NewEvent
+from nightcrew.domain.event import OWN_PREFIX, Event, NewEvent
+from nightcrew.domain.event_match import OUTCOMES
 from nightcrew.domain.values import decode, encode
+
+# ruff: noqa: S608 - the SQL is put together from constants of this room only
 
 COLUMNS: Final = (
     "sequence, id, source, type, subject, time, agent_id, execution_id, cause_sequence, actor,"
@@ -24,6 +28,12 @@ _FORGET: Final = """
         SELECT source, id FROM published WHERE time < ? ORDER BY time LIMIT ?
     )
 """
+
+_BETWEEN: Final = (
+    f"SELECT {COLUMNS} FROM events WHERE sequence > ? AND sequence <= ? AND (type < '{OWN_PREFIX}'"
+    f" OR type >= '{OWN_PREFIX[:-1]}/' OR type IN ({', '.join('?' * len(OUTCOMES))}))"
+)
+_MATCHING_CHARACTERS: Final = 4 * 1024 * 1024
 
 
 class Events:
@@ -58,6 +68,24 @@ class Events:
             raise AssertionError("an INSERT has a row id")
         return sequence
 
+    def newest(self) -> int:
+        """The newest sequence that an event was ever given; 0 if none was."""
+        row = self._execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def matching(self, types: Sequence[str], *, after: int, until: int, limit: int) -> list[Event]:
+        """Events in (after, until] that may trigger and are of one of the types (ports.events), in order."""
+        condition, values = _of_types(types)
+        sql = f"{_BETWEEN} AND {condition} ORDER BY sequence LIMIT ?"
+        found: list[Event] = []
+        size = 0
+        for row in self._execute(sql, (after, until, *sorted(OUTCOMES), *values, limit)):
+            found.append(event_of(row))
+            size += len(found[-1].data)
+            if size > _MATCHING_CHARACTERS:
+                break
+        return found
+
     def published(self, source: str, event_id: str, *, since: datetime) -> int | None:
         """The sequence of the event of that source and id that was received at or after `since`, if one was."""
         row = self._execute(_PUBLISHED, (source, event_id, to_micros(since))).fetchone()
@@ -71,10 +99,18 @@ class Events:
         """Deletes notes of events received before, the oldest first; returns how many."""
         return self._execute(_FORGET, (to_micros(before), limit)).rowcount
 
-    def newest(self) -> int:
-        """The newest sequence that an event was ever given; 0 if none was."""
-        row = self._execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-        return 0 if row is None else int(row[0])
+
+def _of_types(types: Sequence[str]) -> tuple[str, list[str]]:
+    """A SQL condition for exact types and prefixes, and its parameters."""
+    parts, values = [], []
+    for one in types:
+        if not one.endswith("*"):
+            parts.append("type = ?")
+            values.append(one)
+        else:
+            parts.append("substr(type, 1, length(?)) = ?")
+            values += [one[:-1]] * 2
+    return f"({' OR '.join(parts)})", values
 
 
 def event_of(row: tuple[Any, ...]) -> Event:

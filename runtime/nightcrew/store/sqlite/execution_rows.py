@@ -19,7 +19,7 @@ COLUMNS: Final = (
     "seq, id, agent_id, agent_generation, state, trigger_kind, trigger_id, nominal_time, event_id,"
     " cause_execution_id, create_time, attempt, lease, started, keep_attempt, asked_for, priority, interruptions,"
     " unclean, cancel_requested, cancel_reason, next_attempt_time, deadline, start_time, end_time, error_type,"
-    " error_message, error_traceback, error_retryable, labels, input, result"
+    " error_message, error_traceback, error_retryable, labels, input, result, event_sequence, root_sequence, depth"
 )
 WIDTH: Final = COLUMNS.count(",") + 1
 INSERT: Final = f"INSERT INTO executions ({COLUMNS}) VALUES (NULL, {', '.join('?' * (WIDTH - 1))})"  # noqa: S608 - constants
@@ -72,6 +72,9 @@ def execution_row(execution: Execution) -> Row:
         encode(dict(one.labels)) if one.labels else "{}",
         one.input,
         one.result,
+        trigger.event_sequence or None,
+        trigger.root_sequence or None,
+        trigger.depth or None,
     )
 
 
@@ -110,6 +113,9 @@ def execution_of(row: Row) -> Execution:
         labels,
         given,
         result,
+        event_sequence,
+        root_sequence,
+        depth,
     ) = row
     return Execution(
         id=execution_id,
@@ -122,6 +128,9 @@ def execution_of(row: Row) -> Execution:
             nominal_time=None if nominal_time is None else from_micros(nominal_time),
             event_id=event_id,
             cause_execution_id=cause_execution_id,
+            event_sequence=event_sequence or 0,
+            root_sequence=root_sequence or 0,
+            depth=depth or 0,
         ),
         create_time=from_micros(create_time),
         input=given,

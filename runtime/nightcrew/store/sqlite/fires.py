@@ -36,6 +36,9 @@ _REACHING: Final = """
             SELECT max(nominal_time) FROM fires WHERE agent_id = ?1 AND trigger_id = ?2 AND nominal_time <= ?3
         ), ?3)
 """
+_LAST: Final = (
+    f"SELECT {COLUMNS} FROM fires WHERE agent_id = ? AND trigger_id = ? ORDER BY nominal_time DESC LIMIT 1"
+)
 _CURSOR: Final = f"SELECT {CURSOR_COLUMNS} FROM schedule_cursors WHERE agent_id = ?"
 _CURSORS_OF: Final = (
     f"SELECT {CURSOR_COLUMNS} FROM schedule_cursors WHERE agent_id IN (SELECT value FROM json_each(?))"
@@ -168,6 +171,11 @@ class Fires:
             (agent_id, trigger_id, to_micros(first), to_micros(last)),
         ).fetchall()
         return [(from_micros(begin), from_micros(end)) for begin, end in rows]
+
+    def last(self, agent_id: str, trigger_id: str) -> Fire | None:
+        """The row with the latest nominal time; None if there is none."""
+        row = self._execute(_LAST, (agent_id, trigger_id)).fetchone()
+        return None if row is None else fire_of(row)
 
     def replace(self, row: Fire, pieces: Sequence[Fire]) -> None:
         """Puts other rows in the place of one.

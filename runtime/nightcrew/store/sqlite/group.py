@@ -164,7 +164,7 @@ class GroupCommit:
         (version,) = connection.execute("PRAGMA data_version").fetchone()
         if version != self._version:
             self._version = version
-            transaction.undone()
+            transaction.forget_all()
         return connection, transaction
 
     def _run(self, job: Job, transaction: SqliteTransaction) -> None:
@@ -184,6 +184,8 @@ class GroupCommit:
                 job.value, job.error = None, commit_failed(error, self._path)
         else:
             self.commits += 1
+            if self._transaction is not None:
+                self._transaction.committed()
 
     def _rollback(self) -> None:
         connection, transaction = self._connection, self._transaction

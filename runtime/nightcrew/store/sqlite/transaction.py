@@ -5,10 +5,13 @@ import sqlite3
 from nightcrew.ports.secrets import Secrets
 from nightcrew.store.sqlite.agents import Agents
 from nightcrew.store.sqlite.backfills import Backfills
+from nightcrew.store.sqlite.chains import Chains
+from nightcrew.store.sqlite.event_triggers import EventTriggers
 from nightcrew.store.sqlite.events import Events
 from nightcrew.store.sqlite.executions import Executions
 from nightcrew.store.sqlite.fires import Fires
 from nightcrew.store.sqlite.hooks import Hooks
+from nightcrew.store.sqlite.lags import Lags
 from nightcrew.store.sqlite.logs import Logs
 from nightcrew.store.sqlite.outbound import Outbound
 from nightcrew.store.sqlite.requests import Requests
@@ -22,10 +25,13 @@ class SqliteTransaction:
         "_execute",
         "agents",
         "backfills",
+        "chains",
+        "event_triggers",
         "events",
         "executions",
         "fires",
         "hooks",
+        "lags",
         "logs",
         "outbound",
         "requests",
@@ -34,7 +40,10 @@ class SqliteTransaction:
 
     def __init__(self, connection: sqlite3.Connection, vault: Secrets | None = None) -> None:
         self._execute = connection.cursor().execute
-        self.agents = Agents(connection)
+        self.event_triggers = EventTriggers(connection)
+        self.lags = Lags(connection)
+        self.agents = Agents(connection, self.event_triggers, self.lags)
+        self.chains = Chains(connection)
         self.executions = Executions(connection)
         self.events = Events(connection)
         self.logs = Logs(connection)
@@ -49,6 +58,17 @@ class SqliteTransaction:
         """Forgets what was read from the tables: a write of this transaction was undone."""
         self.agents.forget_all()
         self.skips.forget_all()
+        self.lags.forget_all()
+        self.event_triggers.undone()
+
+    def committed(self) -> None:
+        """What was written is on disk."""
+        self.event_triggers.committed()
+
+    def forget_all(self) -> None:
+        """Forgets what was read from the tables: another process may have written."""
+        self.undone()
+        self.event_triggers.forget_all()
 
     def meta(self, key: str) -> str | None:
         """A fact about the store itself."""

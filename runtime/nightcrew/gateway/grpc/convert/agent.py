@@ -98,6 +98,8 @@ def fill_status(out: agent_pb2.AgentStatus, status: AgentStatus) -> None:
     out.restarts = status.restarts
     out.consecutive_failures = status.consecutive_failures
     out.overdue_count = status.overdue_count
+    out.filter_errors = status.filter_fault.count
+    out.last_filter_error = status.filter_fault.last
     for fire in status.next_fires:
         following = out.next_fires.add(trigger_id=fire.trigger_id)
         fill_time(following.time, fire.time)

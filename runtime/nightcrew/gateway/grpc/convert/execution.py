@@ -50,6 +50,8 @@ def _fill_trigger(out: execution_pb2.TriggerRef, trigger: TriggerRef) -> None:
     out.trigger_id = trigger.trigger_id
     out.event_id = trigger.event_id
     out.cause_execution_id = trigger.cause_execution_id
+    out.event_sequence = trigger.event_sequence
+    out.chain_depth = trigger.depth
     if trigger.nominal_time is not None:
         fill_time(out.nominal_time, trigger.nominal_time)
 

@@ -1,0 +1,189 @@
+"""An event trigger's CEL filter: compiled once, with bounds, and evaluated over an event's attributes and data.
+
+The language is CEL (cel.dev) over `event.type`, `.source`, `.subject`, `.id`, `.time`, `.data` and `.extensions`,
+each a variable with its type, so that a misspelt one is a fault of the filter. Its functions cost no more than the
+event is long, but three things multiply: a comprehension evaluates its body up to 10,000 times (the library's own
+bound), `+` copies texts and lists, and a pattern that comes from an event may be as long as the event. So the two
+first exclude each other and look at small events only, and a pattern must stand in the filter.
+"""
+
+import json
+import re
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.event import Event
+from nightcrew.domain.values import decode
+
+MAX_FILTER: Final = 1024
+MAX_SUMS: Final = 8
+"""How many `+` a filter may have."""
+LARGE: Final = 64 * 1024
+"""A filter with a comprehension or a `+` is not evaluated over events with more data than this, in characters."""
+
+_COMPILED: Final = 4096
+_INT64: Final = 2**63
+# Comments and texts, as CEL's grammar has them; in a raw text a backslash is one.
+_TEXT: Final = re.compile(
+    r"""//[^\n\r]*|[bB]?[rR](?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n\r]*"|'[^'\n\r]*')"""
+    r"""|\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n\r])*"|'(?:\\.|[^'\\\n\r])*'""",
+    re.DOTALL,
+)
+_COMPREHENSION: Final = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|filter|map)\s*\(")
+_PATTERN: Final = re.compile(r"\bmatches\s*\((?!\s*\"\"\s*\))")
+_BYTES: Final = re.compile(r"\bbytes\s*\(")
+_PLACE: Final = re.compile(r"<input>:(\d+):(\d+): (.*)")
+_LONG_NUMBER: Final = re.compile(r"\d{19}")
+
+
+class FilterError(Exception):
+    """A filter could not be evaluated over an event: that is no match."""
+
+
+class Facts:
+    """An event as filters see it; made once for all filters that look at it."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    @property
+    def large(self) -> bool:
+        """Whether it has more data than a filter that multiplies may see."""
+        return len(self._event.data) > LARGE
+
+    @cached_property
+    def activation(self) -> Any:
+        """The library's form of it; 3 µs a filter less than a dictionary each time."""
+        event = self._event
+        return _environment().Activation(
+            {
+                "event.type": event.type,
+                "event.source": event.source,
+                "event.subject": event.subject,
+                "event.id": event.id,
+                "event.time": event.time,
+                "event.data": _data(event.data),
+                "event.extensions": dict(event.extensions),
+            }
+        )
+
+
+class EventFilter:
+    """A compiled filter."""
+
+    def __init__(self, expression: Any, *, multiplies: bool) -> None:
+        self._expression = expression
+        self._multiplies = multiplies
+
+    def holds(self, facts: Facts) -> bool:
+        """Whether the filter is true of an event.
+
+        Raises:
+            FilterError: It can't be told; says why.
+        """
+        if self._multiplies and facts.large:
+            raise FilterError(
+                f"a filter with a comprehension or a '+' sees events of at most {LARGE} characters"
+            )
+        try:
+            value = self._expression.eval(facts.activation)
+            result = value.value()
+        except Exception as error:
+            # The library raises RuntimeError for what it refuses and others for values that it can't take.
+            raise FilterError(_said(error)) from error
+        if result is True or result is False:
+            return bool(result)
+        raise FilterError(
+            _said(result)
+            if value.type().name() == "ERROR"
+            else f"it gives {value.type().name()}, not true or false"
+        )
+
+
+@lru_cache(maxsize=_COMPILED)
+def compile_filter(text: str) -> EventFilter:
+    """The filter of a text.
+
+    Raises:
+        InvalidArgument: It has a fault; names `filter` and the position in it, from 0.
+    """
+    if len(text) > MAX_FILTER:
+        raise _fault(f"must be at most {MAX_FILTER} characters, is {len(text)}")
+    multiplies = _check_bounds(text)
+    try:
+        expression = _environment().compile(text)
+    except RuntimeError as error:
+        raise _fault(_placed(str(error), text)) from None
+    given = expression.return_type().name()
+    if given not in {"BOOL", "DYN"}:
+        raise _fault(f"at position 0: must be true or false, gives {given}")
+    return EventFilter(expression, multiplies=multiplies)
+
+
+def _check_bounds(text: str) -> bool:
+    """Whether a filter multiplies; refuses one that does so without a bound."""
+    # Texts in it become empty ones of the same length, so that positions stay.
+    bare = _TEXT.sub(lambda found: ("" if found[0].startswith("//") else '""').ljust(len(found[0])), text)
+    if found := _PATTERN.search(bare):
+        raise _fault(f"at position {found.start()}: matches() takes a pattern that stands in the filter")
+    if found := _BYTES.search(bare):
+        raise _fault(f"at position {found.start()}: there is no bytes()")
+    comprehension = _COMPREHENSION.search(bare)
+    sums = [place for place, sign in enumerate(bare) if sign == "+"]
+    if sums and comprehension:
+        raise _fault(f"at position {sums[0]}: a filter with a comprehension can't have a '+'")
+    if len(sums) > MAX_SUMS:
+        raise _fault(f"at position {sums[MAX_SUMS]}: at most {MAX_SUMS} '+' in a filter")
+    return bool(sums or comprehension)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    # Loaded when the first filter is: most runtimes and all workers have none.
+    from cel_expr_python import cel  # noqa: PLC0415
+
+    text = cel.Type.STRING
+    return cel.NewEnv(
+        variables={
+            "event.type": text,
+            "event.source": text,
+            "event.subject": text,
+            "event.id": text,
+            "event.time": cel.Type.TIMESTAMP,
+            "event.data": cel.Type.DYN,
+            "event.extensions": cel.Type.Map(text, text),
+        }
+    )
+
+
+def _data(text: str) -> Any:
+    """The data of an event; a whole number past 64 bits is a double, as CEL has no other."""
+    if _LONG_NUMBER.search(text):
+        return json.loads(text, parse_int=_number)
+    return decode(text)
+
+
+def _number(digits: str) -> int | float:
+    number = int(digits) if len(digits) < len(str(_INT64)) + 2 else float(digits)
+    return number if -_INT64 <= number < _INT64 else float(number)
+
+
+def _placed(said: str, text: str) -> str:
+    """The library's first complaint, with its place in the filter."""
+    found = _PLACE.search(said)
+    if found is None:
+        return f"at position 0: {_said(said)}"
+    line, column, why = int(found[1]), int(found[2]), found[3]
+    if line < 1:
+        return f"at position 0: {why.rstrip('.')}"
+    before = sum(len(one) for one in text.splitlines(keepends=True)[: line - 1])
+    return f"at position {before + column - 1}: {why}"
+
+
+def _said(error: object) -> str:
+    return str(error).split("\n", 1)[0][:300]
+
+
+def _fault(why: str) -> InvalidArgument:
+    return InvalidArgument.of("filter", why)
