@@ -282,6 +282,8 @@ async def test_models_have_a_json_form(crew, peer):
         "trigger_id": "",
         "event_id": "",
         "cause_execution_id": "",
+        "event_sequence": 0,
+        "chain_depth": 0,
     }
     assert "error" not in run
     results = as_json(await crew.agents.trigger_many([TriggerRequest(agent_id="nobody")]))

@@ -74,7 +74,12 @@ BAD = [
         ["agent.spec.triggers[1].webhook.secrets", "agent.spec.triggers[2].schedule.cron.expression"],
         "invalid_argument",
     ),
-    ({"triggers": [{"id": "e", "event": {"types": ["x"]}}]}, ["agent.spec.triggers[0].event"], "not_built"),
+    (
+        {"triggers": [{"id": "e", "event": {"types": ["x", "nightcrew.agent.*"], "filter": "event.data ="}}]},
+        ["agent.spec.triggers[0].event.types[1]", "agent.spec.triggers[0].event.filter"],
+        "invalid_argument",
+    ),
+    ({"triggers": [{"id": "r", "resident": {}}]}, ["agent.spec.triggers[0].resident"], "not_built"),
     ({"triggers": [{"id": "r", "resident": {}}]}, ["agent.spec.triggers[0].resident"], "not_built"),
     (
         {"triggers": [{"id": "Bad", "schedule": {"interval": {"every": "1s"}}}]},

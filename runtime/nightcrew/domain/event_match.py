@@ -2,8 +2,8 @@
 
 import re
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
+from nightcrew.domain.broker.url import EXTENSION, broker_url
 from nightcrew.domain.errors import FieldViolation, InvalidArgument
 from nightcrew.domain.event import EXECUTION_EVENTS, OWN_PREFIX, Event
 from nightcrew.domain.event_filter import Facts, compile_filter
@@ -13,8 +13,6 @@ from nightcrew.domain.spec.trigger import EventMatch
 OUTCOMES: Final = frozenset(EXECUTION_EVENTS[state] for state in FINAL)
 """The only events of the runtime's own that trigger (semantics.md, Events)."""
 ANY_TYPE: Final = "*"
-BROKER_URL: Final = "brokerurl"
-"""The extension that names the broker an event came from."""
 
 MAX_TYPES: Final = 64
 MAX_TEXT: Final = 1024
@@ -42,19 +40,13 @@ def fits(match: EventMatch, event: Event, facts: Facts, *, agent_id: str) -> boo
         and any(_fits_type(one, event.type) for one in types_of(match))
         and match.source in {"", event.source}
         and match.subject in {"", event.subject}
-        and (not match.source_url or event.extensions.get(BROKER_URL) == public_url(match.source_url))
+        and (not match.source_url or event.extensions.get(EXTENSION) == broker_url(match.source_url).public)
         and (not match.filter or compile_filter(match.filter).holds(facts))
     )
 
 
 def _fits_type(pattern: str, kind: str) -> bool:
     return kind.startswith(pattern[:-1]) if pattern.endswith("*") else kind == pattern
-
-
-def public_url(url: str) -> str:
-    """A URL without the credentials in it."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def check_match(match: EventMatch) -> None:
