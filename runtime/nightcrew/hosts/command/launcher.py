@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 
-sys.path.insert(0, os.path.abspath(f"{__file__}/../../../.."))  # noqa: PTH100 - pathlib takes 10 ms to load
+sys.path.append(os.path.abspath(f"{__file__}/../../../.."))  # noqa: PTH100 - pathlib takes 10 ms to load
 
 from nightcrew.hosts.process.guardian import bind_to_parent, post_guardian
 
