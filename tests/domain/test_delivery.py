@@ -7,7 +7,10 @@ import pytest
 
 from nightcrew.domain.delivery import JITTER, DeliveryState, Tried, first, judged
 from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.event import Event
+from nightcrew.domain.event_filter import FilterError
 from nightcrew.domain.spec.outbound import SCHEDULE, OutboundHook
+from nightcrew.domain.values import encode
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GOOD = {
@@ -79,14 +82,27 @@ def test_a_long_reason_is_cut():
     ],
 )  # fmt: skip
 def test_which_types_it_wants(types, event_type, wanted):
-    assert hook(types=types).wants(event_type) is wanted
+    assert hook(types=types).wants(event(event_type)) is wanted
+
+
+def event(kind, **data):
+    return Event(sequence=1, type=kind, source="/s", time=NOW, data=encode(data))
+
+
+def test_a_filter_looks_at_events_of_its_types_only():
+    one = hook(types=["a.b"], filter='event.data.level > 3 && event.source == "/s"')
+    assert one.wants(event("a.b", level=4))
+    assert not one.wants(event("a.b", level=3))
+    assert not one.wants(event("a.c"))
+    with pytest.raises(FilterError):
+        one.wants(event("a.b"))
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
         ("name", "Not A Slug"), ("name", ""), ("url", "ftp://h"), ("url", "https://u:p@h"), ("url", "https://h/${secret:}"),
-        ("types", []), ("types", ["a.*.b"]), ("types", [""]), ("secret", "hunter2"), ("secret", "whsec_"), ("secret", "whsec_c2hvcnQ="),
+        ("types", []), ("types", ["a.*.b"]), ("types", [""]), ("filter", "event.colour == 1"), ("filter", "1 +"), ("filter", "event.type"), ("secret", "hunter2"), ("secret", "whsec_"), ("secret", "whsec_c2hvcnQ="),
         ("secret", "whsec_!!!"), ("secret", "${secret:no way}"), ("mode", "batched"), ("headers", {"a b": "c"}), ("headers", {"Host": "h"}),
         ("headers", {"webhook-id": "1"}), ("headers", {"ce-type": "x"}), ("headers", {"a": "${secret:"}), ("max_attempts", 0),
         ("schedule", []), ("schedule", ["0s"]), ("schedule", ["-1s"]), ("timeout", "0s"), ("surprise", 1),

@@ -158,6 +158,21 @@ async def test_only_the_types_that_it_wants_and_nothing_from_before_it_was(outsi
     assert types == [("/all", "failed"), ("/all", "queued"), ("/all", "started"), ("/failures", "failed")]
 
 
+async def test_a_filter_chooses_and_one_that_can_not_be_told_chooses_nothing(outside, receiver):
+    outside.write(
+        out={
+            "url": receiver.url("/out"),
+            "filter": 'event.data.result == "done"',
+            "types": ["nightcrew.execution.*"],
+        },
+    )
+    async with outside.box() as box:
+        await box.run("work", {"fail": True})
+        await box.run("work")
+        await caught_up(box)
+    assert [came.json["type"] for came in receiver.came] == ["nightcrew.execution.succeeded"]
+
+
 async def test_a_receiver_that_fails_is_tried_again_on_the_schedule_then_given_up_and_told(outside, receiver):
     receiver.answer = lambda came: Reply(500, b"out of order") if came.path == "/bad" else Reply()
     outside.write(

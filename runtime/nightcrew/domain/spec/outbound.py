@@ -9,6 +9,9 @@ from typing import Final
 from pydantic import Field, field_validator
 
 from nightcrew.domain.durations import Duration
+from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.event import Event
+from nightcrew.domain.event_filter import Facts, compile_filter
 from nightcrew.domain.secrets import flaw, refers
 from nightcrew.domain.spec.base import Spec
 from nightcrew.domain.spec.program import check_headers
@@ -37,6 +40,7 @@ class OutboundHook(Spec):
         name: A slug of its own: how far the hook has got is kept under it.
         url: http or https; `${secret:NAME}` may stand in its path or query.
         types: Event types, or beginnings of them with a `*` at the end.
+        filter: In CEL over `event`, as an event trigger's; empty is every event of the types.
         secret: Signs what is sent: `whsec_` and base64 of 24 to 64 bytes, or `${secret:NAME}`.
         mode: structured or binary.
         headers: More headers; `${secret:NAME}` may stand in their values.
@@ -48,6 +52,7 @@ class OutboundHook(Spec):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     url: str
     types: tuple[str, ...] = Field(min_length=1, max_length=100)
+    filter: str = ""
     secret: str = Field(repr=False)
     mode: OutboundMode = OutboundMode.STRUCTURED
     headers: dict[str, str] = Field(default_factory=dict)
@@ -69,6 +74,16 @@ class OutboundHook(Spec):
             if not one or "*" in one[:-1]:
                 raise ValueError(f"{one!r} is no event type; a `*` may stand at its end only")
         return types
+
+    @field_validator("filter")
+    @classmethod
+    def _compiles(cls, text: str) -> str:
+        if text:
+            try:
+                compile_filter(text)
+            except InvalidArgument as error:
+                raise ValueError("; ".join(one.description for one in error.violations)) from None
+        return text
 
     @field_validator("secret")
     @classmethod
@@ -103,11 +118,16 @@ class OutboundHook(Spec):
             raise ValueError("must be more than 0s")
         return timeout
 
-    def wants(self, event_type: str) -> bool:
-        """Whether events of a type are sent to it."""
-        return any(
-            event_type.startswith(one[:-1]) if one.endswith("*") else event_type == one for one in self.types
-        )
+    def wants(self, event: Event) -> bool:
+        """Whether an event is sent to it.
+
+        Raises:
+            FilterError: The filter can't be evaluated over it.
+        """
+        kind = event.type
+        if not any(kind.startswith(one[:-1]) if one.endswith("*") else kind == one for one in self.types):
+            return False
+        return not self.filter or compile_filter(self.filter).holds(Facts(event))
 
     @property
     def attempts(self) -> int:

@@ -19,6 +19,7 @@ from nightcrew.crew.facts import delivery_fact
 from nightcrew.domain.delivery import Delivery, DeliveryState, HookState, Tried, first, judged
 from nightcrew.domain.errors import NightcrewError
 from nightcrew.domain.event import DELIVERY_FAILED, Event
+from nightcrew.domain.event_filter import FilterError
 from nightcrew.domain.spec.outbound import OutboundHook
 from nightcrew.keepers.outbound.sender import Sender
 from nightcrew.keepers.waiting import PATIENCE, wait_for_any
@@ -164,8 +165,13 @@ class Courier:
 
     def _wants(self, event: Event) -> bool:
         # Its own failures are not its own to tell: each would make another one.
-        own = event.type == DELIVERY_FAILED and event.subject == self.name
-        return self._hook.wants(event.type) and not own
+        if event.type == DELIVERY_FAILED and event.subject == self.name:
+            return False
+        try:
+            return self._hook.wants(event)
+        except FilterError as error:
+            _log.warning("a filter can't be told", hook=self.name, sequence=event.sequence, why=str(error))
+            return False
 
     async def _event(self, sequence: int) -> Event | None:
         found = await self._reads.events_after(sequence - 1, limit=1)
