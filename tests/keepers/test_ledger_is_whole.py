@@ -17,7 +17,6 @@ from nightcrew.domain.spec.trigger import Schedule
 from nightcrew.services.backfills import Wish
 from nightcrew.services.once import Request
 from nightcrew.services.skips import NominalTime
-from nightcrew.system.ids import SystemIds
 from nightcrew.testing.box import Box
 from nightcrew.testing.clock import ManualClock
 
@@ -57,7 +56,7 @@ class Life:
         self.stands = {one: [] for one in self.ids}
 
     def box(self):
-        return Box(work, folder=self.folder, clock=self.clock, ids=SystemIds())
+        return Box(work, folder=self.folder, clock=self.clock)
 
     def spec(self):
         return {

@@ -222,7 +222,7 @@ async def test_a_token_of_another_history_is_a_gap_and_no_token_a_fault(tmp_path
         await box.run("quick")
         token = (await asyncio.wait_for(pending, 5)).resume_token
         await stream.aclose()
-    async with Box(quick, folder=tmp_path / "two") as box:
+    async with Box(quick, folder=tmp_path / "two", seed=2) as box:
         other = agents_watch(box)(token)
         assert isinstance((await asyncio.wait_for(anext(other), 5)).items[0], Gap)
         await other.aclose()

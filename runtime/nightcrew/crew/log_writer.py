@@ -67,7 +67,7 @@ class LogWriter:
     def __init__(self, commits: Commits, clock: Clock) -> None:
         self._commits = commits
         self._clock = clock
-        self._noted: set[RunLog] = set()
+        self._noted: dict[RunLog, None] = {}
         self._wanted = asyncio.Event()
 
     def open(self, execution_id: str, lease: int) -> RunLog:
@@ -76,7 +76,7 @@ class LogWriter:
 
     def note(self, run: RunLog) -> None:
         """A run has something to write."""
-        self._noted.add(run)
+        self._noted[run] = None
         self._wanted.set()
 
     async def serve(self, ready: Callable[[], None]) -> None:
@@ -98,7 +98,7 @@ class LogWriter:
         Raises:
             NightcrewError: The store failed; the entries are kept for the next time.
         """
-        noted, self._noted = self._noted, set()
+        noted, self._noted = self._noted, {}
         batch = [(run, entries) for run in noted if (entries := run.take())]
         if not batch:
             return

@@ -142,6 +142,8 @@ class _Running:
         fault = asyncio.CancelledError() if task.cancelled() else task.exception()
         outcome = task.result() if fault is None else self.attempt.raised(fault)
         self.attempt.recorder.close()
+        if self.outcome.cancelled():
+            return  # whoever waited for it went first: the runtime ends
         if self.outcome.done():
             _log.warning(
                 "an abandoned program has ended",

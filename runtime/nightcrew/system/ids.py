@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from random import Random  # noqa: TID251 - this is the adapter that the port Ids leads to
 
 _NANOS_A_MILLI = 1_000_000
@@ -14,13 +15,19 @@ class SystemIds:
     millisecond's fraction, together a stamp that is never given twice; then 62 random bits. Within a process
     every id is greater than the one before, as text too. When the wall clock steps back, or two calls fall
     into one 4096th of a millisecond, the stamp goes on from the last one.
+
+    Args:
+        nanos: Gives the time of an id, in nanoseconds since 1970; the machine's own unless a test brings another.
+        seed: For a test: the same ids and numbers in every run (if `nanos` says the same). By default the
+            operating system gives one.
     """
 
-    __slots__ = ("_bits", "_last", "_lock", "_random")
+    __slots__ = ("_bits", "_last", "_lock", "_nanos", "_random")
 
-    def __init__(self) -> None:
-        # Seeded from the operating system. Ids name things, they are no secrets: no CSPRNG is needed.
-        generator = Random()  # noqa: S311 - see above
+    def __init__(self, *, nanos: Callable[[], int] | None = None, seed: str | None = None) -> None:
+        # Ids name things, they are no secrets: no CSPRNG is needed.
+        generator = Random(seed)  # noqa: S311 - see above
+        self._nanos = nanos or time.time_ns
         self._bits = generator.getrandbits
         self._random = generator.random
         self._last = 0
@@ -29,7 +36,7 @@ class SystemIds:
     def uuid7(self) -> str:
         """A new time-ordered UUID (RFC 9562, version 7), growing within the process."""
         with self._lock:
-            stamp = (time.time_ns() << 12) // _NANOS_A_MILLI
+            stamp = (self._nanos() << 12) // _NANOS_A_MILLI
             if stamp <= self._last:
                 stamp = self._last + 1
             self._last = stamp

@@ -3,44 +3,45 @@
 import asyncio
 import inspect
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import gettempdir
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from nightcrew.agent.definition import Definition, definition_of
 from nightcrew.app.engine import Engine
+from nightcrew.app.hosts import Hosts
 from nightcrew.config.settings import load_settings
 from nightcrew.domain.agent import Agent
-from nightcrew.domain.errors import InvalidArgument
+from nightcrew.domain.durations import to_micros
+from nightcrew.domain.event import Event
 from nightcrew.domain.execution import Execution
 from nightcrew.domain.fire import Fire
+from nightcrew.domain.lifecycle.agent import AgentEvent
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import MAX_PAGE_SIZE, ListQuery, Page
 from nightcrew.keepers.waiting import PATIENCE
-from nightcrew.ports.clock import Ids
-from nightcrew.ports.host import ProgramSource
-from nightcrew.programs.discovery import Found
-from nightcrew.programs.entry import Entry
-from nightcrew.programs.modules import place
-from nightcrew.programs.python import put_python
 from nightcrew.services.executions import Triggering
-from nightcrew.services.given import Given
 from nightcrew.services.once import Request
 from nightcrew.services.use_cases import UseCases
-from nightcrew.store.sqlite.store import SqliteStore
+from nightcrew.store.sqlite.history import read_note
 from nightcrew.system.ids import SystemIds
-from nightcrew.system.secrets import SystemSecrets
 from nightcrew.testing.clock import ManualClock
+from nightcrew.testing.given import given
+from nightcrew.testing.hosts import BoxHost, ThreadHost
+
+T = TypeVar("T")
 
 _BY_TEST: Final = Request(method="box")
 _STORE_TURN: Final = 0.0002
-"""Seconds of real time between looks whether the store's thread is done."""
+"""Seconds of real time between looks whether the store has opened or closed."""
 _CLOSING: Final = 1.0
 """Seconds of real time that the runtime has to close before virtual time passes for it."""
+_LOOK: Final = 0.005
+"""Seconds of real time between looks at what happens in real time."""
+_MICRO: Final = 1000
+"""Nanoseconds."""
 
 
 class Box:
@@ -52,15 +53,17 @@ class Box:
             await box.advance(hours=24)                   # its cron fires, in no time
             assert len(await box.executions("digest")) == 2
 
-    Async functions run on this loop, whatever their `isolation` says they would elsewhere; sync functions run
-    in worker processes, which know nothing of virtual time: they must be module-level.
+    Python agents run in this process, whatever their `isolation` says: async functions on this loop, sync
+    functions in threads, one at a time, while virtual time stands still. Flows, commands and requests take real
+    time (see `until`). The same box has the same history in
+    every run, row for row and id for id, as long as the agents do the same.
 
     Args:
         agents: Decorated functions and objects.
         folder: Where the store is; made for this box alone if it is not given. A second box on the folder of
-            one that has ended goes on where that was, as a runtime that is started again.
+            one that has ended goes on where that was, if it has its clock, too (see `restart`).
         clock: The clock; one that begins on 2026-01-01 by default.
-        ids: Where ids and the randomness of back-off come from.
+        seed: Where ids and the jitter of back-off come from.
         paths: Files with agents, as `nightcrew up` takes them.
         prune: As `nightcrew up --prune`.
         patience: Seconds of virtual time that keepers sleep at most. A runtime's look every 30 s for what nobody
@@ -72,42 +75,65 @@ class Box:
         *agents: Any,
         folder: Path | None = None,
         clock: ManualClock | None = None,
-        ids: Ids | None = None,
+        seed: int = 0,
         paths: Sequence[Path] = (),
         prune: bool = False,
         patience: float = 3600.0,
     ) -> None:
         self.clock = clock or ManualClock()
-        ids = ids or SystemIds()
         # The store makes it as it opens, for this user alone: a box that is never entered leaves nothing.
-        self._temporary = Path(gettempdir()) / f"nightcrew-box-{ids.uuid7()}" if folder is None else None
-        settings = load_settings(data=folder or self._temporary)
-        self.engine = Engine(
-            settings,
-            paths,
-            prune=prune,
-            also=[given(one) for one in agents],
-            clock=self.clock,
-            ids=ids,
-            store=SqliteStore(
-                settings.data,
-                clock=self.clock,
-                ids=ids,
-                vault=SystemSecrets(settings.data, key=settings.secret_key.get_secret_value()),
-                on_loop=True,
-            ),
-            patience=patience,
+        self._temporary = (
+            Path(gettempdir()) / f"nightcrew-box-{SystemIds().uuid7()}" if folder is None else None
         )
+        self._settings = load_settings(data=folder or self._temporary)
+        note = read_note(self._settings.data)
+        # A box that goes on where another was must not give its ids again.
+        self._ids = SystemIds(nanos=self._nanos, seed=f"{seed}/{note.sequence if note else 0}")
+        self._agents = agents
+        self._paths = paths
+        self._prune = prune
+        self._patience = patience
         self._deaf: Callable[[], None] = lambda: None
         self._life: asyncio.Task[None] | None = None
+        self._make()
+
+    def _make(self) -> None:
+        clock, ids, settings = self.clock, self._ids, self._settings
+        self.engine = Engine(
+            settings,
+            self._paths,
+            prune=self._prune,
+            also=[given(one) for one in self._agents],
+            clock=clock,
+            ids=ids,
+            on_loop=True,
+            around=self._around,
+            patience=self._patience,
+        )
+
+    def _around(self, hosts: Hosts) -> BoxHost:
+        self._threads = ThreadHost(self.clock)
+        return BoxHost(hosts.inline, self._threads, hosts.router)
+
+    def _nanos(self) -> int:
+        return to_micros(self.clock.now()) * _MICRO
 
     @property
     def services(self) -> UseCases:
         """Every use case, as the gateways have them."""
         return self.engine.services
 
+    @property
+    def now(self) -> datetime:
+        """The wall clock, in UTC."""
+        return self.clock.now()
+
     async def __aenter__(self) -> Self:
         """Starts the runtime; raises what kept it from starting."""
+        await self._start()
+        return self
+
+    async def _start(self) -> None:
         self._deaf = self.clock.on_shift(self._shifted)
         ready = asyncio.Event()
         self._life = asyncio.create_task(self.engine.run(ready.set), name="box")
@@ -115,7 +141,6 @@ class Box:
         await asyncio.wait([self._life, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         await self.settle()
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -128,6 +153,15 @@ class Box:
         """Ends it as a crash would that loses nothing on disk: what runs is cancelled, nothing is written of it."""
         self.engine.stop()
         await self._closed()
+
+    async def restart(
+        self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
+    ) -> None:
+        """Stops it, lets time pass, and starts it again on its folder: an outage."""
+        await self.stop()
+        await self.clock.advance(_seconds(seconds, minutes, hours, days))
+        self._make()
+        await self._start()
 
     def _shifted(self) -> None:
         """The wall clock was set: a runtime notices it within its patience, and so does a box whose own is longer."""
@@ -162,6 +196,8 @@ class Box:
             if self.engine.ending or (self._life is not None and self._life.done()):
                 await self._closed()
                 return
+            if await self._threads.work():
+                continue
             if not self.engine.store.busy:
                 return
             await asyncio.sleep(_STORE_TURN)
@@ -170,24 +206,32 @@ class Box:
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> None:
         """Lets time pass; all that is due in it happens at its own moment, in order."""
-        whole = timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days).total_seconds()
-        end = self.clock.monotonic() + whole
+        end = self.clock.monotonic() + _seconds(seconds, minutes, hours, days)
         await self.settle()
         while not self.engine.ending and self.clock.leap(until=end):
             await self.settle()
         await self.clock.advance(max(0.0, end - self.clock.monotonic()))
         await self.settle()
 
-    async def until(self, condition: Callable[[], Any], *, limit: float = 3600.0) -> None:
+    async def until(self, condition: Callable[[], Any], *, limit: float = 3600.0, real: float = 0.0) -> None:
         """Lets time pass, deadline after deadline, until a condition (or what it awaits) is true.
 
+        Args:
+            condition: Asked again after each deadline.
+            limit: Seconds of virtual time.
+            real: Seconds of real time that are waited first, in which no virtual time passes: for programs that
+                wait for what is not virtual (a network, `asyncio.sleep`).
+
         Raises:
-            TimeoutError: It is not after `limit` seconds of virtual time.
+            TimeoutError: It is not true by then.
         """
-        end = self.clock.monotonic() + limit
+        loop = asyncio.get_running_loop()
+        patience, end = loop.time() + real, self.clock.monotonic() + limit
         await self.settle()
         while not await _truth(condition()):
-            if not self.clock.leap(until=end):
+            if loop.time() < patience:
+                await asyncio.sleep(_LOOK)
+            elif not self.clock.leap(until=end):
                 raise TimeoutError(f"the condition is not true after {limit} s of virtual time")
             await self.settle()
 
@@ -201,27 +245,43 @@ class Box:
         return execution
 
     async def run(
-        self, agent_id: str, data: Mapping[str, Any] | None = None, *, limit: float = 3600.0
+        self,
+        agent_id: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        limit: float = 3600.0,
+        real: float = 0.0,
     ) -> Execution:
-        """Triggers an agent and lets time pass until the execution has ended.
+        """Triggers an agent and lets time pass until the execution has ended (see `until`).
 
         Raises:
-            TimeoutError: It has not ended after `limit` seconds of virtual time.
+            TimeoutError: It has not ended by then.
         """
-        return await self.ended((await self.trigger(agent_id, data)).id, limit=limit)
+        return await self.ended((await self.trigger(agent_id, data)).id, limit=limit, real=real)
 
-    async def ended(self, execution_id: str, *, limit: float = 3600.0) -> Execution:
-        """The execution once it has ended; time passes meanwhile.
+    async def ended(self, execution_id: str, *, limit: float = 3600.0, real: float = 0.0) -> Execution:
+        """The execution once it has ended; time passes meanwhile (see `until`).
 
         Raises:
-            TimeoutError: It has not ended after `limit` seconds of virtual time.
+            TimeoutError: It has not ended by then.
         """
 
         async def final() -> bool:
             return (await self.execution(execution_id)).state.final
 
-        await self.until(final, limit=limit)
+        await self.until(final, limit=limit, real=real)
         return await self.execution(execution_id)
+
+    async def command(self, verb: str, agent_id: str) -> Agent:
+        """`start`, `stop`, `pause` or `resume` an agent, as people do.
+
+        Raises:
+            FailedPrecondition: Its state does not allow it.
+        """
+        event = AgentEvent(verb)
+        agent = await self.services.agents.command(event, agent_id, reason="", request=_BY_TEST)
+        await self.settle()
+        return agent
 
     async def agent(self, agent_id: str) -> Agent:
         """The agent as it is now."""
@@ -241,56 +301,33 @@ class Box:
         found = await _all(self.services.schedules.fires)
         return [one for one in reversed(found) if agent_id in {"", one.agent_id}]
 
+    async def events(self, agent_id: str = "") -> list[Event]:
+        """The event log (of one agent), in order."""
+        found: list[Event] = []
+        while some := await self.engine.store.reads.events_after(
+            found[-1].sequence if found else 0, limit=MAX_PAGE_SIZE
+        ):
+            found += some
+        return [one for one in found if agent_id in {"", one.agent_id}]
+
     async def logs(self, execution_id: str) -> list[LogEntry]:
         """What an execution said, in order."""
         return (await self.services.logs.page(execution_id, ListQuery(page_size=MAX_PAGE_SIZE))).items
 
 
-def given(target: Any) -> Given:
-    """A decorated object as the runtime takes it from a file.
-
-    Raises:
-        InvalidArgument: It is not decorated, or is a sync function that a worker could not import.
-    """
-    definition = definition_of(target)
-    if definition is None:
-        raise InvalidArgument.of("agents", f"{target!r} is no agent; decorate it with @agent")
-    file = inspect.getsourcefile(inspect.unwrap(target)) if inspect.isroutine(target) else None
-    path = str(Path(file).resolve()) if file else f"/{definition.module.replace('.', '/')}.py"
-    root, module = place(path)
-    name = str(getattr(target, "__name__", definition.manifest.id.replace("-", "_")))
-    entry = Entry.of(target, path=path)
-    if not entry.is_async and "<locals>" in getattr(target, "__qualname__", ""):
-        raise InvalidArgument.of(
-            "agents", f"{name} is sync and runs in a worker process: make it module-level"
-        )
-    located = _located(definition, module, name)
-    source = ProgramSource(
-        kind="python",
-        name=located.manifest.spec.program.name,
-        path=path,
-        root=root,
-        module=module,
-        attribute=name,
-        is_async=entry.is_async,
-    )
-    put_python(source, target)
-    return Given(path, Found(source, located))
-
-
-def _located(definition: Definition, module: str, name: str) -> Definition:
-    return replace(definition.located(module, name), module=module)
+def _seconds(seconds: float, minutes: float, hours: float, days: float) -> float:
+    return timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days).total_seconds()
 
 
 async def _truth(value: Any) -> bool:
     return bool(await value if inspect.isawaitable(value) else value)
 
 
-async def _all(page: Callable[[ListQuery], Any]) -> list[Any]:
-    found: list[Any] = []
+async def _all(page: Callable[[ListQuery], Awaitable[Page[T]]]) -> list[T]:
+    found: list[T] = []
     token = ""
     while True:
-        one: Page[Any] = await page(ListQuery(page_size=MAX_PAGE_SIZE, page_token=token))
+        one = await page(ListQuery(page_size=MAX_PAGE_SIZE, page_token=token))
         found += one.items
         token = one.next_page_token
         if not token:

@@ -41,6 +41,7 @@ class Filling:
     def __init__(self, box, agent_id, start=None):
         self.box, self.id = box, agent_id
         self.start = start or box.clock.now()
+        GATES.clear()  # each box gives the same ids
 
     def at(self, minutes):
         return self.start + minutes * MINUTE
