@@ -13,6 +13,9 @@ from nightcrew.domain.values import MAX_VALUE_BYTES
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GOOD = {"type": "shop.order.created", "source": "/shop"}
+NESTED: object = 1
+for _ in range(31):
+    NESTED = [NESTED]
 
 
 def checked(*drafts):
@@ -61,6 +64,7 @@ WRONG = [
     ({"data": {"a": [1, object()]}}, "data", "a[1] is of the type object"),
     ({"data": "\ud800"}, "data", "surrogate"),
     ({"data": "x" * MAX_VALUE_BYTES}, "data", "bytes of JSON"),
+    ({"data": NESTED}, "data", "at most 30 deep"),
     ({"extensions": {"Trace": "x"}}, "extensions['Trace']", "lower-case"),
     ({"extensions": {"": "x"}}, "extensions['']", "1 to 20"),
     ({"extensions": {"a" * 21: "x"}}, f"extensions['{'a' * 21}']", "1 to 20"),

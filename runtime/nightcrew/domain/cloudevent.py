@@ -9,7 +9,7 @@ from typing import Any, Final
 from nightcrew.domain.durations import format_instant
 from nightcrew.domain.errors import FieldViolation, InvalidArgument
 from nightcrew.domain.event import OWN_PREFIX, Event, NewEvent
-from nightcrew.domain.values import checked, encode
+from nightcrew.domain.values import MAX_DEPTH, checked, deeper, encode
 
 MAX_EVENTS: Final = 1000
 """Events in one batch (semantics.md, Events)."""
@@ -91,6 +91,8 @@ def _event(draft: Draft, data: str, *, now: datetime, new_id: Callable[[], str])
 
 def _data(draft: Draft, path: str) -> tuple[str, list[FieldViolation]]:
     try:
+        if deeper(draft.data, MAX_DEPTH):
+            raise InvalidArgument.of(path, f"must be nested at most {MAX_DEPTH} deep")
         return checked(draft.data, field=path), []
     except InvalidArgument as error:
         return "", list(error.violations)

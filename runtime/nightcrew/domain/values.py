@@ -13,6 +13,9 @@ JsonObject: TypeAlias = dict[str, Any]
 MAX_VALUE_BYTES = 1024 * 1024
 """Input, result, event data: at most 1 MiB of JSON (semantics.md, An execution's states)."""
 
+MAX_DEPTH: Final = 30
+"""Deeper, and no protobuf client could read the value: it stops at 100 messages, an object's level is three."""
+
 _EXACT = 2**53
 
 
@@ -86,6 +89,15 @@ def flaw(value: object, path: str = "") -> str:
             return (
                 f"{path or 'the value'} is of the type {type(value).__name__}; only JSON values are accepted"
             )
+
+
+def deeper(value: object, limit: int) -> bool:
+    """Whether objects and lists are nested more than `limit` deep."""
+    if isinstance(value, dict):
+        return not limit or any(deeper(item, limit - 1) for item in value.values())
+    if isinstance(value, list):
+        return not limit or any(deeper(item, limit - 1) for item in value)
+    return False
 
 
 def whole(number: float) -> int | float:

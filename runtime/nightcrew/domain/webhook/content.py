@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from nightcrew.domain.errors import InvalidArgument
-from nightcrew.domain.values import JsonObject, flaw
+from nightcrew.domain.values import MAX_DEPTH, JsonObject, deeper, flaw
 from nightcrew.domain.webhook.headers import Headers
 
 MAX_BODY: Final = 1024 * 1024
 MAX_INPUT: Final = 8 * MAX_BODY
 """A body of 1 MiB is up to six in JSON (text of control characters), and the agent's own input comes to it."""
-MAX_DEPTH: Final = 30
-"""Deeper, and no protobuf client could read the execution: it stops at 100 messages, an object's level is three."""
 
 _JSON: Final = re.compile(r"application/(.*\+)?json", re.IGNORECASE)
 _CREDENTIAL: Final = re.compile(
@@ -80,15 +78,7 @@ def _no_constant(name: str) -> Any:
 
 
 def _too_deep(body: bytes, value: Any) -> bool:
-    return body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper(value, MAX_DEPTH)
-
-
-def _deeper(value: Any, limit: int) -> bool:
-    if isinstance(value, dict):
-        return not limit or any(_deeper(item, limit - 1) for item in value.values())
-    if isinstance(value, list):
-        return not limit or any(_deeper(item, limit - 1) for item in value)
-    return False
+    return body.count(b"{") + body.count(b"[") > MAX_DEPTH and deeper(value, MAX_DEPTH)
 
 
 def _query(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

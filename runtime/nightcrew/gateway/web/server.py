@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Router
 from nightcrew.crew.bus import Signal
 from nightcrew.gateway.address import Address
 from nightcrew.gateway.status import Faults
-from nightcrew.gateway.web import hooks
+from nightcrew.gateway.web import events, hooks
 from nightcrew.gateway.web.errors import HANDLERS, LastResort
 from nightcrew.gateway.web.rest import routes as rest
 from nightcrew.ports.clock import Clock, Ids
@@ -105,6 +105,7 @@ class WebGateway:
     def _routes(self, closing: Signal) -> Sequence[BaseRoute]:
         return [
             *hooks.routes(self._use_cases, closing=closing),
+            *events.routes(self._use_cases),
             *rest.routes(self._use_cases, ids=self._ids),
         ]
 
