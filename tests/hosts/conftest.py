@@ -13,10 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 import structlog
+from tests.hosts.support.commands import MINIMAL, job_of
 
 from nightcrew.domain.addresses import Allowed
 from nightcrew.domain.execution import TriggerKind, TriggerRef
 from nightcrew.domain.spec.program import Isolation, LangflowProgram, Program, PythonProgram
+from nightcrew.hosts.command.host import CommandHost
+from nightcrew.hosts.command.settings import CommandSettings
 from nightcrew.hosts.process.host import ProcessHost, ProcessSettings
 from nightcrew.ports.host import Job, ProgramSource
 from nightcrew.programs.http import HttpRunner
@@ -209,3 +212,36 @@ def gone():
             return True
 
     return ended
+
+
+@pytest.fixture
+def command_host(tmp_path):
+    def make(**settings) -> CommandHost:
+        return CommandHost(
+            CommandSettings(**settings), environment=MINIMAL, data=tmp_path / "data", clock=SystemClock()
+        )
+
+    return make
+
+
+@pytest.fixture
+async def run(tmp_path, command_host, sink):
+    host = command_host()
+
+    async def run(*argv, **rest):
+        return await host.run(job_of(tmp_path, *argv, **rest), sink)
+
+    run.host = host
+    yield run
+    assert host.running == 0
+
+
+@pytest.fixture
+def python(tmp_path):
+    """The argv of a Python program of this text."""
+
+    def write(text, name="program.py"):
+        (tmp_path / name).write_text(textwrap.dedent(text))
+        return [sys.executable, str(tmp_path / name)]
+
+    return write

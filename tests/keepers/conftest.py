@@ -3,6 +3,8 @@
 import sqlite3
 
 import pytest
+from tests.keepers.support.outside import Outside
+from tests.peer.receiver import Receiver
 
 from nightcrew.store.sqlite import connection
 
@@ -27,3 +29,14 @@ def failing(monkeypatch):
     """Take it before the store is opened: it waits less long for the other process."""
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.01)
     return Failing
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    return Outside(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as made:
+        yield made
