@@ -170,7 +170,7 @@ class Engine:
         self._waker = Waker(commits=self.commits, bus=bus, clock=clock, patience=patience)
         self._backfiller = Backfiller(commits=self.commits, bus=bus, clock=clock, ids=ids, patience=patience)
         self._deliverer = Deliverer(commits=self.commits, bus=bus, clock=clock, patience=patience)
-        self._pruner = Pruner(commits=self.commits, clock=clock, patience=patience)
+        self._pruner = Pruner(commits=self.commits, reads=reads, clock=clock, patience=patience)
         feed = EventFeed(reads=reads, bus=bus)
         self._couriers = couriers(
             settings.outbound,

@@ -14,6 +14,7 @@ from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
 from nightcrew.ports.deliveries import DeliveryReads
+from nightcrew.ports.retention import Ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,15 @@ class Reads(DeliveryReads, Protocol):
 
     async def executions_by_id(self, execution_ids: Sequence[str]) -> dict[str, Execution]:
         """Those of the given executions that exist."""
+
+    async def ended(self, *, after: str, keep: int, limit: int) -> list[Ended]:
+        """Agents with executions that have ended, by id, from after an id.
+
+        Args:
+            after: The id.
+            keep: How many executions of an agent are to be kept.
+            limit: How many agents at most.
+        """
 
     async def fires(self, query: ListQuery) -> Page[Fire]:
         """A page of the ledger.

@@ -19,6 +19,7 @@ from nightcrew.ports.deliveries import OutboundTable
 from nightcrew.ports.events import ChainTable, EventTable, EventTriggerTable, LagTable
 from nightcrew.ports.hooks import HookTable
 from nightcrew.ports.reads import Reads
+from nightcrew.ports.retention import RetentionTable
 
 T = TypeVar("T")
 
@@ -323,6 +324,10 @@ class Transaction(Protocol):
     @property
     def requests(self) -> RequestTable:
         """Answers by request id."""
+
+    @property
+    def retention(self) -> RetentionTable:
+        """Forgetting what is no longer kept."""
 
     def meta(self, key: str) -> str | None:
         """A fact about the store itself."""

@@ -16,6 +16,7 @@ from nightcrew.domain.page import ListQuery, Page
 from nightcrew.domain.values import encode
 from nightcrew.ports.deliveries import HookFigures
 from nightcrew.ports.reads import AgentFigures, LastExecution, StoreFigures
+from nightcrew.ports.retention import Ended
 from nightcrew.ports.secrets import Secrets
 from nightcrew.store.sqlite import (
     agent_rows,
@@ -41,6 +42,7 @@ from nightcrew.store.sqlite.resources import (
     FIRES,
     Resource,
 )
+from nightcrew.store.sqlite.retention import ENDED, ended_of
 
 # ruff: noqa: S608 - the SQL is put together from constants of this room only
 
@@ -179,6 +181,10 @@ class SqliteReads:
         """Those of the given executions that exist."""
         rows = await self._pool.fetch(_EXECUTIONS, (encode(list(execution_ids)),))
         return {one.id: one for one in map(execution_of, rows)}
+
+    async def ended(self, *, after: str, keep: int, limit: int) -> list[Ended]:
+        """Agents with executions that have ended, by id, from after an id."""
+        return [ended_of(row) for row in await self._pool.fetch(ENDED, (after, limit, keep))]
 
     async def fires(self, query: ListQuery) -> Page[Fire]:
         """A page of the ledger."""

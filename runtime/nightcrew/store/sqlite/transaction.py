@@ -15,6 +15,7 @@ from nightcrew.store.sqlite.lags import Lags
 from nightcrew.store.sqlite.logs import Logs
 from nightcrew.store.sqlite.outbound import Outbound
 from nightcrew.store.sqlite.requests import Requests
+from nightcrew.store.sqlite.retention import Retention
 from nightcrew.store.sqlite.skips import Skips
 
 
@@ -35,6 +36,7 @@ class SqliteTransaction:
         "logs",
         "outbound",
         "requests",
+        "retention",
         "skips",
     )
 
@@ -53,6 +55,7 @@ class SqliteTransaction:
         self.hooks = Hooks(connection, vault)
         self.outbound = Outbound(connection)
         self.requests = Requests(connection)
+        self.retention = Retention(connection)
 
     def undone(self) -> None:
         """Forgets what was read from the tables: a write of this transaction was undone."""
