@@ -54,6 +54,20 @@ def test_what_is_no_name_or_network_is_named(tmp_path, text):
     assert {violation.field.split(".")[0] for violation in caught.value.violations} == {"allow_private"}
 
 
+@pytest.mark.parametrize(
+    ("given", "kinds"), [("", ()), ("command", ("command",)), ("http, command", ("http", "command"))]
+)
+def test_which_programs_may_run(monkeypatch, given, kinds):
+    monkeypatch.setenv("NIGHTCREW_ALLOW", given)
+    assert load_settings().allow == kinds
+
+
+def test_a_kind_that_there_is_not_is_named(tmp_path):
+    with pytest.raises(InvalidArgument) as caught:
+        written(tmp_path, 'allow = ["http", "everything"]')
+    assert [one.field for one in caught.value.violations] == ["allow[1]"]
+
+
 HOOK = """
 [[outbound]]
 name = "ops"

@@ -19,17 +19,20 @@ PROGRAM = """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     before = json.loads(mark.read_text()) if mark.exists() else []
     alive = [pid for pid in before if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
-    child = os.fork()
-    if child == 0:
-        if given.get("escape"):
-            os.setsid()
-        time.sleep(300)
-    while given.get("escape") and os.getsid(child) != child:
+    children = []
+    for leaves in (False, True):
+        if (child := os.fork()) == 0:
+            if leaves:
+                os.setsid()
+            time.sleep(300)
+        children.append(child)
+    while os.getsid(children[1]) != children[1]:
         time.sleep(0.01)
-    mark.write_text(json.dumps([os.getpid(), child]))
+    mark.write_text(json.dumps([os.getpid(), *children]))
     print("begun", file=sys.stderr, flush=True)
-    if len(before) == 2 and given.get("then") == "end":
-        os.kill(child, signal.SIGKILL)
+    if before:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
         print(json.dumps({"alive": alive, "attempt": os.environ["NIGHTCREW_ATTEMPT"]}))
         sys.exit()
     time.sleep(300)
@@ -67,23 +70,21 @@ async def begun(mark):
     return pids
 
 
-@pytest.mark.parametrize("escape", [False, True])
-async def test_a_command_dies_with_the_runtime_and_goes_on_after_it(crew, tmp_path, escape):
+async def test_a_command_dies_with_the_runtime_and_goes_on_after_it(crew, tmp_path):
     crew.start()
     mark = tmp_path / "mark"
     async with Client(crew.address) as client:
-        run = await client.agents.trigger("hard", {"mark": str(mark), "escape": escape, "then": "end"})
-        pids = await begun(mark)
+        run = await client.agents.trigger("hard", {"mark": str(mark)})
+        command, child, escaped = await begun(mark)
     crew.kill()
-    await holds(lambda: gone(pids[0]) and (escape or gone(pids[1])), what="the end of the command")
-    if escape:
-        assert not gone(pids[1]), "it has left its group: nothing but the next start can find it"
+    await holds(lambda: gone(command) and gone(child), what="the end of the command")
+    assert not gone(escaped), "it has left its group: nothing but the next start can find it"
     crew.start()
     async with Client(crew.address) as client:
         done = await client.executions.wait(run.id)
     assert (done.state, done.attempt, done.interruptions) == ("STATE_SUCCEEDED", 1, 1)
     assert done.result == {"alive": [], "attempt": "1"}
-    assert gone(pids[1])
+    assert gone(escaped)
     assert crew.stop() == 0
 
 
@@ -92,20 +93,13 @@ async def test_a_drain_asks_kills_and_hands_it_back(crew, tmp_path):
     crew.start()
     mark = tmp_path / "mark"
     async with Client(crew.address) as client:
-        run = await client.agents.trigger("hard", {"mark": str(mark), "then": "end"})
+        run = await client.agents.trigger("hard", {"mark": str(mark)})
         pids = await begun(mark)
         await eventually(lambda: everything(client.executions.logs(run.id)), what="its first words")
     assert crew.stop() == 0
-    assert all(map(gone, pids))
+    assert all(map(gone, pids[:2]))
     crew.start()
     async with Client(crew.address) as client:
         done = await client.executions.wait(run.id)
     assert (done.state, done.attempt, done.interruptions) == ("STATE_SUCCEEDED", 1, 1)
     assert crew.stop() == 0
-
-
-def test_what_is_wrong_with_allow_is_said(up):
-    crew = up(flags=["--allow", "everything"])
-    crew.launch()
-    assert crew.wait() == 2
-    assert "--allow: " in crew.stderr()

@@ -168,9 +168,9 @@ async def test_a_flood_is_bounded(run, python, sink):
     argv = python(
         """
         import sys
-        for _ in range(100):
+        for _ in range(20):
             sys.stdout.write("y\\n" * 10_000)
-            sys.stderr.write("n" * 100_000)
+            sys.stderr.write("n" * 500_000)
         print('{"done": true}')
         """
     )

@@ -183,7 +183,7 @@ async def test_its_own_failures_are_not_its_own_to_tell(outside, receiver):
         await box.run("work")
         await caught_up(box)
         await caught_up(box, "other")
-        await box.advance(60)
+        await box.advance(10)
         own = [
             one for one in await deliveries(box, hook="out") if one.event_type == "nightcrew.delivery.failed"
         ]
@@ -192,7 +192,7 @@ async def test_its_own_failures_are_not_its_own_to_tell(outside, receiver):
         assert others
         assert {one.event_type for one in others} == {"nightcrew.delivery.failed"}
         newest = (await box.engine.store.reads.event_bounds())[1]
-        await box.advance(60)
+        await box.advance(10)
         assert (await box.engine.store.reads.event_bounds())[1] == newest, (
             "failures of failures make no events"
         )
