@@ -376,6 +376,18 @@ async def test_a_trigger_that_changes_closes_its_lag_and_one_that_goes_drops_it(
     assert following.cursor >= orders.until
 
 
+async def test_whoever_comes_waits_behind_those_who_wait_though_there_is_room(desk, press):
+    agent = await desk.agent("a", triggers=[on("shop.order")], max_backlog=1)
+    await press.publish(*["shop.order"] * 3)
+    changed = Manifest.parse({"spec": {**agent.spec.to_json(), "triggers": [on("shop.*")]}})
+    await desk.do(change_agent, await desk.get("a"), changed)
+    await press.end("a")
+    assert [one.trigger.event_id for one in await press.executions()] == ["e1", "e2"]
+    await press.publish("shop.bill")
+    assert [one.trigger.event_id for one in await press.executions()] == ["e1", "e2"]
+    assert len(await press.lags()) == 2
+
+
 async def test_the_same_event_is_never_given_twice_to_a_trigger(desk, press):
     await desk.agent("a", triggers=[on("shop.order")])
     await press.publish()

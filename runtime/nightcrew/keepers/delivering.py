@@ -34,18 +34,17 @@ def take_turn(tx: Transaction, after: After, agent_id: str, *, now: datetime) ->
     agent = tx.agents.get(agent_id)
     if agent is None or not after.claiming:
         return False
-    full: set[str] = set()
+    full = False
     for lag in tx.lags.of(agent_id):
         if lag.reason:
             progress = drop_part(tx, after, lag, reason=lag.reason, now=now)
-        elif lag.trigger_id in full:
-            continue  # its later parts wait for its first
+        elif full:
+            continue  # those that began to wait first come first
         else:
             progress = _give_part(tx, after, agent, lag, now=now)
         if progress is Progress.MORE:
             return True
-        if progress is Progress.FULL:
-            full.add(lag.trigger_id)
+        full = full or progress is Progress.FULL
     return False
 
 
