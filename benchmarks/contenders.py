@@ -12,6 +12,7 @@ from benchmarks import (
     burst_in_process,
     burst_over_grpc,
     burst_over_http,
+    events,
     schedules,
 )
 
@@ -116,6 +117,28 @@ CONTENDERS = (
         limit=120.0,
     ),
     Contender(
+        name="few-triggers",
+        table="events",
+        what="100 events in a batch, each matched by one of 100 triggers in all",
+        run=events.publish,
+        n=100,
+    ),
+    Contender(
+        name="many-triggers",
+        table="events",
+        what="the same, matched by 100 of 10,000 triggers of distinct types",
+        run=events.publish,
+        n=10_000,
+        limit=180.0,
+    ),
+    Contender(
+        name="crowd",
+        table="crowd",
+        what="one event, 1,000 agents",
+        run=events.crowd,
+        n=1000,
+    ),
+    Contender(
         name="idle",
         table="idle",
         what="100,000 agents with schedules",
@@ -156,6 +179,25 @@ TABLES = {
         targets=(
             Target(contender="fire", figure="p99_ms", most=250),
             Target(contender="paced", figure="p99_ms", most=20),
+        ),
+    ),
+    "events": Table(
+        title="Events: publishing one of a batch of 100, with its match and its execution queued",
+        figures=(
+            ("per_second", "events/s", 0),
+            ("matched_us", "µs, matched", 1),
+            ("unmatched_us", "µs, no match", 1),
+            ("cpu_us", "CPU µs", 1),
+            ("rss_mib", "MiB", 0),
+        ),
+        targets=(Target(contender="many-triggers", figure="per_second", least=0.8, against="few-triggers"),),
+    ),
+    "crowd": Table(
+        title="A crowd: one event that wakes 1,000 agents, milliseconds",
+        figures=(
+            ("answered_ms", "answered", 0),
+            ("beside_ms", "a bystander's event", 0),
+            ("ended_ms", "all have run", 0),
         ),
     ),
     "idle": Table(
