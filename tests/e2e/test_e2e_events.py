@@ -1,17 +1,25 @@
 """Events over kill -9: what is published wakes all that match exactly once, in order, whatever happens meanwhile."""
 
 import asyncio
+import itertools
 import json
+import os
 import random
+import re
 import sqlite3
+import subprocess
 from collections import Counter
+from functools import partial
+from pathlib import Path
 
 from tests.harness.chaos import nothing_is_open
-from tests.harness.waiting import eventually
+from tests.harness.process import NIGHTCREW
+from tests.harness.waiting import eventually, until
 
 from nightcrew.client import Client, NightcrewClientError
 from nightcrew.client.models.event import NewEvent
 
+GUIDE = Path(__file__).parents[2] / "docs" / "events.md"
 CROWD = 1000
 CHAINS = 25
 CYCLES = 3
@@ -65,14 +73,17 @@ async def test_every_event_wakes_all_that_match_once_across_kills(up, agents):
                 await asyncio.sleep(0.05)
             return answered
 
+        def ended():
+            return rows(crew, "SELECT count(*) FROM executions WHERE end_time IS NOT NULL")[0][0]
+
         async def strikes():
             for _ in range(KILLS):
-                before = len(rows(crew, "SELECT id FROM executions WHERE end_time IS NOT NULL"))
+                before = ended()
 
-                async def moved(before=before):
-                    return rows(crew, "SELECT count(*) FROM executions WHERE end_time IS NOT NULL")[0][0]
+                async def has_gone_on(before=before):
+                    return ended() > before
 
-                await eventually(moved, lambda now, b=before: now > b, within=30, what="work that goes on")
+                await eventually(has_gone_on, within=30, what="work that goes on")
                 crew.kill()
                 await asyncio.to_thread(crew.start)
 
@@ -109,3 +120,31 @@ async def test_every_event_wakes_all_that_match_once_across_kills(up, agents):
     assert len(members) == CROWD
     woke = {answered["crowd", n] for n in range(2)}
     assert all({one[0] for one in ones} == woke and len(ones) == 2 for ones in members.values())
+
+
+def test_the_guide_says_what_happens(up, agents, tmp_path):
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    crew = up(agents("orders", next(text for kind, text in blocks if kind == "python"))).start()
+    path = f"{Path(NIGHTCREW[0]).parent}:{os.environ['PATH']}"
+    env = os.environ | {"PATH": path, "NIGHTCREW_ADDRESS": crew.address}
+    for (kind, text), (following, shown) in itertools.pairwise([*blocks, ("", "")]):
+        if kind == "sh":
+            done = subprocess.run(
+                ["bash", "-euc", text.replace("127.0.0.1:7448", crew.web)],
+                env=env,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, (text, done.stderr)
+            if following == "json":
+                told = [json.loads(one)["results"][0]["deduplicated"] for one in (done.stdout, shown)]
+                assert told[0] == told[1]
+
+    def has_ended(agent_id, result):
+        return result in crew.cli("executions", "list", "--agent", agent_id, "--output", "json").stdout
+
+    for one in (("check", '"ok": false'), ("alarm", "order 42 looks odd")):
+        until(partial(has_ended, *one), within=20, what=f"the outcome of {one[0]}")
+    assert crew.stop() == 0

@@ -1,6 +1,7 @@
 """Agents that events wake: three in a row, a cycle of two, one with a small backlog, one of a crowd."""
 
 import asyncio
+from typing import Any
 
 from nightcrew.agent import agent, on_event
 
@@ -8,17 +9,17 @@ SUCCEEDED = "nightcrew.execution.succeeded"
 
 
 @agent(triggers=[on_event("begin")], max_backlog=0)
-async def first(event) -> int:
+async def first(event) -> Any:
     return event["data"]
 
 
 @agent(triggers=[on_event(SUCCEEDED, source="/agents/first")], max_backlog=0)
-async def second(event) -> int:
+async def second(event) -> Any:
     return event["data"]["result"]
 
 
 @agent(triggers=[on_event(SUCCEEDED, source="/agents/second")], max_backlog=0)
-async def third(event) -> int:
+async def third(event) -> Any:
     return event["data"]["result"]
 
 
@@ -33,11 +34,11 @@ async def pong() -> None:
 
 
 @agent(triggers=[on_event("begin")], max_backlog=5)
-async def narrow(event) -> int:
+async def narrow(event) -> Any:
     await asyncio.sleep(0.002)
     return event["data"]
 
 
 @agent(start=False)
-async def member(event) -> int:
+async def member(event) -> Any:
     return event["data"]
