@@ -6,6 +6,7 @@ from pathlib import Path
 from nightcrew.app.engine import Engine
 from nightcrew.config.settings import OFF, Settings
 from nightcrew.gateway.grpc.server import GrpcGateway
+from nightcrew.gateway.web.browsers import Ours
 from nightcrew.gateway.web.server import WebGateway
 from nightcrew.ports.clock import Clock, Ids
 
@@ -33,5 +34,6 @@ class Runtime(Engine):
         self.open_to("grpc", self.gateway)
         self.web: WebGateway | None = None
         if settings.http != OFF:
-            self.web = WebGateway(settings.http, self.services, clock=clock, ids=ids)
+            ours = Ours(hosts=settings.hosts, origins=settings.origins)
+            self.web = WebGateway(settings.http, self.services, clock=clock, ids=ids, ours=ours)
             self.open_to("web", self.web)

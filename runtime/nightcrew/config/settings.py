@@ -1,5 +1,6 @@
 """Settings of `nightcrew up`: flags over NIGHTCREW_* variables over nightcrew.toml over defaults."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -20,6 +21,8 @@ from nightcrew.domain.spec.outbound import OutboundHook
 
 FILE: Final = "nightcrew.toml"
 OFF: Final = "off"
+_HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:]*:[0-9a-f:.]*:[0-9a-f:.]*")
+_ORIGIN: Final = re.compile(r"https?://[^/?#\s]+")
 
 
 class LogFormat(StrEnum):
@@ -47,6 +50,8 @@ class Settings(BaseSettings):
         command_cpu: Seconds of CPU time that each of its processes may use.
         command_file_size: Bytes that a file it writes may have.
         outbound: Where the runtime's own events are sent to.
+        hosts: Names besides loopback's that HTTP callers may call the server by, without a port.
+        origins: Web pages that may call it, such as https://crew.example.org; its own may anyway.
         allow_private: Whether HTTP programs, outbound hooks and brokers may be at private addresses, this machine's
             included: true, or those names, addresses and networks that may.
     """
@@ -69,6 +74,8 @@ class Settings(BaseSettings):
     command_cpu: int = Field(default=0, ge=0)
     command_file_size: int = Field(default=4 * 1024**3, ge=0)
     outbound: tuple[OutboundHook, ...] = ()
+    hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    origins: Annotated[tuple[str, ...], NoDecode] = ()
     allow_private: Annotated[bool | tuple[str, ...], NoDecode] = False
 
     @field_validator("http")
@@ -108,6 +115,16 @@ class Settings(BaseSettings):
     @classmethod
     def _kinds(cls, value: Any) -> Any:
         return _listed(value) if isinstance(value, str) else value
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _host_names(cls, value: Any) -> Any:
+        return _lowered(value, _HOST, "is no host name; write it without a scheme and a port")
+
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _page_origins(cls, value: Any) -> Any:
+        return _lowered(value, _ORIGIN, "is no origin; https://crew.example.org is one, without a path")
 
     @field_validator("allow_private", mode="before")
     @classmethod
@@ -151,6 +168,18 @@ def load_settings(**flags: Any) -> Settings:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         raise invalid(error) from error
+
+
+def _lowered(value: Any, pattern: re.Pattern[str], wrong: str) -> Any:
+    """Names in lower case, each of which must match."""
+    names = _listed(value) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        return value
+    lowered = tuple(str(name).lower() for name in names)
+    for name in lowered:
+        if not pattern.fullmatch(name):
+            raise ValueError(f"{name!r} {wrong}")
+    return lowered
 
 
 def _listed(text: str) -> list[str]:

@@ -140,6 +140,9 @@ class Reads(DeliveryReads, Protocol):
     async def events_after(self, sequence: int, *, limit: int) -> list[Event]:
         """Events with a greater sequence, in order: at most `limit`, fewer where their data are large."""
 
+    async def event_counts(self, after: int, until: int) -> dict[str, int]:
+        """How many events of each type have a sequence greater than `after` and not greater than `until`."""
+
     async def event_bounds(self) -> tuple[int, int]:
         """(oldest sequence kept, newest sequence ever given); (newest + 1, newest) when none is kept."""
 

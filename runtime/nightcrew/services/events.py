@@ -55,6 +55,15 @@ class EventService:
 
         return await self._commits.run(unit)
 
+    async def newest(self) -> int:
+        """The newest sequence that was ever given; 0 if none was."""
+        return (await self._reads.event_bounds())[1]
+
+    async def counts_after(self, sequence: int) -> tuple[dict[str, int], int]:
+        """How many events of each type came after a sequence, and the sequence up to which that is."""
+        newest = await self.newest()
+        return await self._reads.event_counts(sequence, newest), newest
+
     async def page(self, query: ListQuery) -> Page[Event]:
         """A page of the event log."""
         return await self._reads.events(query)

@@ -61,6 +61,10 @@ class RuntimeService:
             outbound=await self._deliveries.figures(),
         )
 
+    def tree(self) -> Sequence[Component]:
+        """The supervision tree as it is now, without the agents' actors: there may be very many."""
+        return [one for one in self._components() if not one.parent.endswith("/agents")]
+
     def components(self, *, page_size: int, page_token: str) -> Page[Component]:
         """A page of the supervision tree as it is now, parents before their children.
 

@@ -1,7 +1,7 @@
 """`POST /hooks/{agent_id}/{trigger_id}`: a webhook is read whole, handed on raw, and answered when it is on disk."""
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,6 +15,7 @@ from nightcrew.domain.values import encode
 from nightcrew.domain.webhook.content import MAX_BODY
 from nightcrew.domain.webhook.headers import Headers
 from nightcrew.gateway.web.body import read_body
+from nightcrew.gateway.web.problems import problems
 from nightcrew.services.use_cases import UseCases
 from nightcrew.services.webhooks import HookCall
 
@@ -22,6 +23,37 @@ PATH: Final = "/hooks/{agent_id}/{trigger_id}"
 WAIT: Final = "wait"
 MAX_WAIT: Final = timedelta(minutes=5)
 JSON: Final = "application/json"
+
+
+PATHS: Final[dict[str, Any]] = {
+    PATH: {
+        "post": {
+            "tags": ["Hooks"],
+            "summary": "Has an agent run for a webhook, whose sender is verified over the raw body.",
+            "parameters": [
+                {"name": "agent_id", "in": "path", "required": True, "schema": {"type": "string"}},
+                {"name": "trigger_id", "in": "path", "required": True, "schema": {"type": "string"}},
+                {
+                    "name": WAIT,
+                    "in": "query",
+                    "required": False,
+                    "schema": {"type": "string", "examples": ["10s"]},
+                    "description": "How long to wait for the end, at most 5m.",
+                },
+            ],
+            "requestBody": {"required": False, "content": {"*/*": {}}},
+            "responses": {
+                "200": {
+                    "description": "It has ended, or the sender's challenge is answered.",
+                    "content": {JSON: {}},
+                },
+                "202": {"description": "It is on disk and will run.", "content": {JSON: {}}},
+                **problems(400, 401, 404, 408, 409, 413, 429, 503),
+            },
+        }
+    }
+}
+"""What OpenAPI says of it."""
 
 
 def routes(use_cases: UseCases, *, closing: Signal) -> list[Route]:

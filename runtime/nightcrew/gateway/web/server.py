@@ -3,20 +3,17 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
 import uvicorn
-from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.routing import BaseRoute, Router
 
 from nightcrew.crew.bus import Signal
 from nightcrew.gateway.address import Address
-from nightcrew.gateway.status import Faults
-from nightcrew.gateway.web import events, hooks
-from nightcrew.gateway.web.errors import HANDLERS, LastResort
-from nightcrew.gateway.web.rest import routes as rest
+from nightcrew.gateway.web.app import LOOPBACK_ONLY, application
+from nightcrew.gateway.web.browsers import Ours
+from nightcrew.gateway.web.connection import Connection
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.services.use_cases import UseCases
 
@@ -37,13 +34,17 @@ class WebGateway:
         use_cases: What is served.
         clock: Dates what is served.
         ids: Names internal errors.
+        ours: Which hosts and origins are right.
     """
 
-    def __init__(self, address: str, use_cases: UseCases, *, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, address: str, use_cases: UseCases, *, clock: Clock, ids: Ids, ours: Ours = LOOPBACK_ONLY
+    ) -> None:
         self._address = Address.parse(address, protocol="HTTP")
         self._use_cases = use_cases
         self._clock = clock
         self._ids = ids
+        self._ours = ours
         self._port = 0
 
     @property
@@ -85,11 +86,10 @@ class WebGateway:
                 await asyncio.wait([serving])
 
     def _config(self, closing: Signal) -> uvicorn.Config:
-        router = Router(self._routes(closing), redirect_slashes=False)
-        app = LastResort(ExceptionMiddleware(router, handlers=HANDLERS), Faults(self._ids))
+        app = application(self._use_cases, clock=self._clock, ids=self._ids, closing=closing, ours=self._ours)
         return uvicorn.Config(
             app,
-            http="httptools",
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -101,13 +101,6 @@ class WebGateway:
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=CLOSE_GRACE,
         )
-
-    def _routes(self, closing: Signal) -> Sequence[BaseRoute]:
-        return [
-            *hooks.routes(self._use_cases, closing=closing),
-            *events.routes(self._use_cases),
-            *rest.routes(self._use_cases, ids=self._ids),
-        ]
 
 
 class _Server(uvicorn.Server):

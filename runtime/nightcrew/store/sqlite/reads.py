@@ -67,6 +67,7 @@ _EXECUTION_IDS: Final = """
     ) AS part ORDER BY part.create_time DESC, part.seq DESC
 """
 _EVENTS: Final = f"SELECT {events.COLUMNS} FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"
+_EVENT_COUNTS: Final = "SELECT type, count(*) FROM events WHERE sequence > ? AND sequence <= ? GROUP BY type"
 _BOUNDS: Final = (
     "SELECT (SELECT min(sequence) FROM events), (SELECT seq FROM sqlite_sequence WHERE name = 'events')"
 )
@@ -246,6 +247,10 @@ class SqliteReads:
                 break
             sequence = found[-1].sequence
         return found
+
+    async def event_counts(self, after: int, until: int) -> dict[str, int]:
+        """How many events of each type have a sequence greater than `after` and not greater than `until`."""
+        return dict(await self._pool.fetch(_EVENT_COUNTS, (after, until)))
 
     async def event_bounds(self) -> tuple[int, int]:
         """(oldest sequence kept, newest sequence ever given); (newest + 1, newest) when none is kept."""
