@@ -230,3 +230,10 @@ def test_what_takes_no_attribute_says_so():
 
     with pytest.raises(InvalidArgument, match="wrap it in a function"):
         agent(id="slim")(Slim())
+
+
+def test_a_fault_in_an_events_filter_is_told_where_it_is_written():
+    with pytest.raises(InvalidArgument) as caught:
+        on_event("shop.*", "a*b", filter="event.data.total >")
+    assert [one.field for one in caught.value.violations] == ["types[1]", "filter"]
+    assert "at position 18" in caught.value.message

@@ -8,7 +8,7 @@ from nightcrew.crew import dispatch as dispatching
 from nightcrew.crew.cancels import cancel
 from nightcrew.crew.claims import claim_by_id
 from nightcrew.crew.commits import Claimed
-from nightcrew.crew.delivery import MAX_CAUSED, MAX_DEPTH
+from nightcrew.crew.delivery import ADMITTED, MAX_CAUSED, MAX_DEPTH
 from nightcrew.crew.publishing import publish
 from nightcrew.crew.settle import Settled, settle
 from nightcrew.domain.agent import AgentState
@@ -20,6 +20,7 @@ from nightcrew.domain.lifecycle.execution import ExecutionEvent
 from nightcrew.domain.page import ListQuery
 from nightcrew.domain.spec.agent import Manifest
 from nightcrew.domain.verdict import Verdict
+from nightcrew.keepers.delivering import take_turn
 from nightcrew.services.agents import change_agent
 
 POLICY = "OVERLAP_POLICY_{}".format
@@ -337,7 +338,7 @@ async def test_a_full_backlog_makes_the_trigger_lag_and_refuses_nobody(desk, pre
 
 
 async def test_many_executions_in_one_transaction_leave_the_rest_to_the_deliverer(desk, press, monkeypatch):
-    monkeypatch.setattr(dispatching, "ROOM", 3)
+    monkeypatch.setattr(dispatching, "ROOM", 3 * ADMITTED)
     for agent_id in "ab":
         await desk.agent(agent_id, triggers=[on("shop.order")])
     await press.publish(*["shop.order"] * 5)
@@ -345,6 +346,18 @@ async def test_many_executions_in_one_transaction_leave_the_rest_to_the_delivere
     assert len(await press.executions()) == 4
     assert [len(await press.lags(agent_id)) for agent_id in "ab"] == [1, 1]
     assert desk.bus.take_lags() == {"a", "b"}
+
+
+async def test_a_transaction_looks_at_so_many_triggers_and_the_rest_are_asked_later(desk, press, monkeypatch):
+    monkeypatch.setattr(dispatching, "ROOM", 5)
+    for agent_id in "ab":
+        await desk.agent(agent_id, triggers=[on("shop.order", filter="event.data == 7")])
+    await press.publish(*["shop.order"] * 5, data="1")
+    assert await press.executions() == []
+    lags = [await press.lags(agent_id) for agent_id in "ab"]
+    assert [len(one) for one in lags] == [1, 1]
+    await desk.do(take_turn, "a")
+    assert (await press.lags("a"), await press.executions()) == ([], [])
 
 
 async def test_a_stop_has_what_waits_dropped(desk, press):

@@ -70,6 +70,26 @@ async def test_it_makes_starts_triggers_and_reads_an_agent(box):
     assert [one["id"] for one in listed["executions"]] == [done["execution"]["id"]]
 
 
+async def test_it_publishes_lists_and_watches_events(box):
+    service = "nightcrew.v1.EventService"
+    await box.active(
+        "a", triggers=[{"id": "event", "event": {"types": ["shop.*"], "filter": "event.data.n > 1"}}]
+    )
+    event = {"type": "shop.order", "source": "/shop", "id": "1", "data": {"n": 2}}
+    answer = json.loads(await grpcurl(box, f"{service}/PublishEvents", data={"events": [event]}))
+    (result,) = answer["results"]
+    again = json.loads(await grpcurl(box, f"{service}/PublishEvents", data={"events": [event]}))
+    assert again["results"] == [{**result, "deduplicated": True}]
+    listed = json.loads(await grpcurl(box, f"{service}/ListEvents", data={"filter": 'type = "shop.order"'}))
+    (kept,) = listed["events"]
+    assert kept == {**event, "sequence": result["sequence"], "time": kept["time"]}
+    caused = f"cause_sequence = {result['sequence']}"
+    found = json.loads(await grpcurl(box, f"{service}/ListEvents", data={"filter": caused}))
+    assert "nightcrew.execution.queued" in {one["type"] for one in found["events"]}
+    said = await grpcurl(box, f"{service}/PublishEvents", data={"events": [event, {"type": "x"}]}, code=1)
+    assert '"field":"events[1].source"' in said
+
+
 async def test_it_shows_what_a_refusal_says(box):
     bad = {"id": "x", "spec": {"program": {"python": {"entrypoint": "os:system"}}}}
     said = await grpcurl(box, "nightcrew.v1.AgentService/CreateAgent", data={"agent": bad}, code=1)

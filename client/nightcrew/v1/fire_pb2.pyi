@@ -21,7 +21,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class Fire(_message.Message):
     """What became of a nominal time, or of a run of nominal times with equal outcomes. A nominal time has at most
-    one execution. Kept for 90 days. Output only.
+    one execution. Kept for 90 days. Output only. An event trigger has rows for events that it matched and was given no
+    execution for; their nominal time is when they were looked at, and equal ones of an hour are one row.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -64,8 +64,8 @@ class After:
         "changed",
         "claimed",
         "claiming",
-        "delivered",
         "deliveries",
+        "effort",
         "ended",
         "events",
         "filter_errors",
@@ -92,7 +92,7 @@ class After:
         self.changed: list[str] = []
         self.ended: list[str] = []
         self.schedules: list[str] = []
-        self.delivered = 0
+        self.effort = 0
         self.lags: list[str] = []
         self.filter_errors: list[tuple[str, str, str]] = []
         self.noted: list[tuple[int, NewEvent, datetime]] = []

@@ -12,9 +12,9 @@ from nightcrew.domain.event_match import may_trigger
 from nightcrew.domain.lag import Lag
 from nightcrew.ports.store import Transaction
 
-ROOM: Final = 2000
-"""Executions after which further events of one transaction make their triggers lag: nobody waits longer for the
-writer than one event's own matches take."""
+ROOM: Final = 40_000
+"""The effort (crew/delivery.py) after which further events of a transaction have their triggers lag: nobody waits for
+the writer longer than some tenths of a second, and what one event's own triggers take."""
 
 _FIELDS: Final = tuple(field.name for field in fields(NewEvent))
 
@@ -34,14 +34,15 @@ def _give(
     tx: Transaction, after: After, event: Event, candidates: Sequence[tuple[str, str]], *, now: datetime
 ) -> None:
     delivery = Delivery(tx, event)
-    full = after.delivered >= ROOM
+    full = after.effort >= ROOM
     for agent_id, trigger_id in candidates:
         agent = tx.agents.get(agent_id)
         trigger = agent.spec.trigger(trigger_id) if agent is not None else None
         if agent is None or trigger is None or trigger.event is None:
             continue
         lagging = tx.lags.is_open(agent_id, trigger_id)
-        if lagging or not is_for(after, delivery, trigger.event, agent_id, trigger_id):
+        # Where there is no time to look, the trigger is asked when its turn comes.
+        if lagging or not (full or is_for(after, delivery, trigger.event, agent_id, trigger_id)):
             continue
         # Whoever waits comes first, so that the order is kept.
         if full or lagging is not None or not deliver(tx, after, delivery, agent, trigger_id, now=now):

@@ -20,7 +20,9 @@ MAX_FILTER: Final = 1024
 MAX_SUMS: Final = 8
 """How many `+` a filter may have."""
 LARGE: Final = 64 * 1024
-"""A filter with a comprehension or a `+` is not evaluated over events with more data than this, in characters."""
+"""A filter with a comprehension or a `+` is not evaluated over events with more data than this, in characters,"""
+WORK: Final = 4_000_000
+"""nor over more than this divided by its own length: the worst that could be written takes a second."""
 
 _COMPILED: Final = 4096
 _INT64: Final = 2**63
@@ -48,9 +50,9 @@ class Facts:
         self._event = event
 
     @property
-    def large(self) -> bool:
-        """Whether it has more data than a filter that multiplies may see."""
-        return len(self._event.data) > LARGE
+    def size(self) -> int:
+        """The characters of its data."""
+        return len(self._event.data)
 
     @cached_property
     def activation(self) -> Any:
@@ -70,11 +72,16 @@ class Facts:
 
 
 class EventFilter:
-    """A compiled filter."""
+    """A compiled filter.
 
-    def __init__(self, expression: Any, *, multiplies: bool) -> None:
+    Args:
+        expression: The library's form of it.
+        most: The size of the largest event that it sees; 0 is no bound.
+    """
+
+    def __init__(self, expression: Any, *, most: int = 0) -> None:
         self._expression = expression
-        self._multiplies = multiplies
+        self._most = most
 
     def holds(self, facts: Facts) -> bool:
         """Whether the filter is true of an event.
@@ -82,9 +89,9 @@ class EventFilter:
         Raises:
             FilterError: It can't be told; says why.
         """
-        if self._multiplies and facts.large:
+        if self._most and facts.size > self._most:
             raise FilterError(
-                f"a filter with a comprehension or a '+' sees events of at most {LARGE} characters"
+                f"with its comprehension or '+' this filter sees data of at most {self._most} characters"
             )
         try:
             value = self._expression.eval(facts.activation)
@@ -118,7 +125,7 @@ def compile_filter(text: str) -> EventFilter:
     given = expression.return_type().name()
     if given not in {"BOOL", "DYN"}:
         raise _fault(f"at position 0: must be true or false, gives {given}")
-    return EventFilter(expression, multiplies=multiplies)
+    return EventFilter(expression, most=min(LARGE, WORK // len(text)) if multiplies else 0)
 
 
 def _check_bounds(text: str) -> bool:
