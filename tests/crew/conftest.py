@@ -5,6 +5,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.crew.support.press import Press
 
 from nightcrew.crew.admission import admit
 from nightcrew.crew.agent_moves import move_agent
@@ -149,6 +150,11 @@ async def desk(tmp_path):
     await store.open()
     yield Desk(store, clock, ids)
     await store.close()
+
+
+@pytest.fixture
+def press(desk):
+    return Press(desk)
 
 
 class Failing:
