@@ -27,7 +27,7 @@ async def prune(box):
 
 
 async def test_events_and_logs_are_kept_for_seven_days():
-    async with Box(quick) as box:
+    async with Box(quick, patience=3600) as box:
         post = Post(box)
         await prune(box)
         # Whatever time its publisher gives it: what counts is when it came.
@@ -44,7 +44,7 @@ async def test_events_and_logs_are_kept_for_seven_days():
 
 
 async def test_a_watcher_from_before_gets_a_gap():
-    async with Box(quick) as box:
+    async with Box(quick, patience=3600) as box:
         await Post(box).publish(1)
         await prune(box)
         await box.advance(days=8)
@@ -55,7 +55,7 @@ async def test_a_watcher_from_before_gets_a_gap():
 
 
 async def test_what_waits_for_a_lagging_trigger_is_told_when_it_is_dropped():
-    async with Box(slow) as box:
+    async with Box(slow, patience=3600) as box:
         post = Post(box)
         await post.publish(*range(10))
         await prune(box)
@@ -71,7 +71,7 @@ async def test_what_waits_for_a_lagging_trigger_is_told_when_it_is_dropped():
 
 
 async def test_executions_are_kept_for_thirty_days_after_their_end():
-    async with Box(slow, quick) as box:
+    async with Box(slow, quick, patience=3600) as box:
         post = Post(box)
         await post.publish(1)  # slow's goes on for all that time
         await box.advance(days=29)
@@ -88,7 +88,7 @@ async def test_executions_are_kept_for_thirty_days_after_their_end():
 async def test_so_many_executions_of_an_agent_are_kept_and_the_last_hours_always(monkeypatch):
     monkeypatch.setattr(pruning, "NUMBER_KEPT", 5)
     monkeypatch.setattr(pruning, "EXECUTIONS", 2)
-    async with Box(quick) as box:
+    async with Box(quick, patience=3600) as box:
         post = Post(box)
         for n in range(4):
             await box.advance(seconds=1)
@@ -104,7 +104,7 @@ async def test_so_many_executions_of_an_agent_are_kept_and_the_last_hours_always
 
 
 async def test_the_ledger_is_kept_for_ninety_days():
-    async with Box(quick) as box:
+    async with Box(quick, patience=3600) as box:
         post = Post(box)
         await post.change("quick", triggers=[{"id": "cron", "schedule": {"interval": {"every": "86400s"}}}])
         await box.advance(days=100)

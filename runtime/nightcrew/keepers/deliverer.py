@@ -37,25 +37,25 @@ class Deliverer:
     async def serve(self, ready: Callable[[], None]) -> None:
         """Delivers until it is cancelled."""
         ready()
-        swept = -self._patience
+        sweep = self._clock.monotonic()
         while True:
             version = self._bus.lags.version
             try:
-                if self._clock.monotonic() - swept >= self._patience:
+                if self._clock.monotonic() >= sweep:
                     self._bus.take_lags()
                     agents = await self._commits.run(lambda tx, _after: tx.lags.agents())
-                    swept = self._clock.monotonic()
+                    sweep = self._clock.monotonic() + self._patience
                 else:
                     agents = sorted(self._bus.take_lags())
                 for agent_id in agents:
                     await self._deliver(agent_id)
             except Unavailable as error:
                 log.warning("lagging triggers wait: the store failed", error=error.message)
-                swept = -self._patience
+                sweep = self._clock.monotonic()
                 await self._clock.sleep(STORE_RETRY)
                 continue
-            wait = swept + self._patience - self._clock.monotonic()
-            await wait_for_poke(self._clock, self._bus.lags, version, wait)
+            # The same sum as above, or a rounding between the two would have it go round without an end.
+            await wait_for_poke(self._clock, self._bus.lags, version, sweep - self._clock.monotonic())
 
     async def _deliver(self, agent_id: str) -> None:
         """All that an agent has room for; an agent that can't go on keeps no other from it."""

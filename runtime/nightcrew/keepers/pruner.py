@@ -77,7 +77,7 @@ class Pruner:
         total += await self._prune_logs(now)
         total += await self._prune_executions(now)
         if total:
-            log.info("pruned", rows=total)
+            log.debug("pruned", rows=total)
         return total
 
     async def _prune_logs(self, now: datetime) -> int:

@@ -17,6 +17,7 @@ from nightcrew.domain.agent import Agent
 from nightcrew.domain.durations import to_micros
 from nightcrew.domain.event import Event
 from nightcrew.domain.execution import Execution
+from nightcrew.domain.filter import Comparison
 from nightcrew.domain.fire import Fire
 from nightcrew.domain.lifecycle.agent import AgentEvent
 from nightcrew.domain.log import LogEntry
@@ -78,7 +79,7 @@ class Box:
         seed: int = 0,
         paths: Sequence[Path] = (),
         prune: bool = False,
-        patience: float = 3600.0,
+        patience: float = 86_400.0,
     ) -> None:
         self.clock = clock or ManualClock()
         # The store makes it as it opens, for this user alone: a box that is never entered leaves nothing.
@@ -232,6 +233,7 @@ class Box:
             if loop.time() < patience:
                 await asyncio.sleep(_LOOK)
             elif not self.clock.leap(until=end):
+                await self.clock.advance(max(0.0, end - self.clock.monotonic()))
                 raise TimeoutError(f"the condition is not true after {limit} s of virtual time")
             await self.settle()
 
@@ -293,13 +295,11 @@ class Box:
 
     async def executions(self, agent_id: str = "") -> list[Execution]:
         """All executions (of one agent), the oldest first."""
-        found = await _all(self.services.executions.page)
-        return [one for one in reversed(found) if agent_id in {"", one.agent_id}]
+        return (await _all(self.services.executions.page, agent_id))[::-1]
 
     async def fires(self, agent_id: str = "") -> list[Fire]:
         """The ledger (of one agent), the earliest nominal time first."""
-        found = await _all(self.services.schedules.fires)
-        return [one for one in reversed(found) if agent_id in {"", one.agent_id}]
+        return (await _all(self.services.schedules.fires, agent_id))[::-1]
 
     async def events(self, agent_id: str = "") -> list[Event]:
         """The event log (of one agent), in order."""
@@ -323,11 +323,11 @@ async def _truth(value: Any) -> bool:
     return bool(await value if inspect.isawaitable(value) else value)
 
 
-async def _all(page: Callable[[ListQuery], Awaitable[Page[T]]]) -> list[T]:
+async def _all(page: Callable[[ListQuery], Awaitable[Page[T]]], agent_id: str) -> list[T]:
     found: list[T] = []
-    token = ""
+    token, only = "", Comparison("agent_id", "=", agent_id, position=0) if agent_id else None
     while True:
-        one = await page(ListQuery(page_size=MAX_PAGE_SIZE, page_token=token))
+        one = await page(ListQuery(page_size=MAX_PAGE_SIZE, page_token=token, where=only))
         found += one.items
         token = one.next_page_token
         if not token:
