@@ -15,14 +15,24 @@ from nightcrew.domain.values import decode, encode
 
 Row = tuple[Any, ...]
 
-COLUMNS: Final = (
+_OF_ALL: Final = (
     "seq, id, agent_id, agent_generation, state, trigger_kind, trigger_id, nominal_time, event_id,"
     " cause_execution_id, create_time, attempt, lease, started, keep_attempt, asked_for, priority, interruptions,"
     " unclean, cancel_requested, cancel_reason, next_attempt_time, deadline, start_time, end_time, error_type,"
-    " error_message, error_traceback, error_retryable, labels, input, result, event_sequence, root_sequence, depth"
+    " error_message, error_traceback, error_retryable, labels, input, result"
 )
-WIDTH: Final = COLUMNS.count(",") + 1
-INSERT: Final = f"INSERT INTO executions ({COLUMNS}) VALUES (NULL, {', '.join('?' * (WIDTH - 1))})"  # noqa: S608 - constants
+_OF_CAUSED: Final = "event_sequence, root_sequence, depth"
+COLUMNS: Final = f"{_OF_ALL}, {_OF_CAUSED}"
+
+
+def _insert(columns: str) -> str:
+    return f"INSERT INTO executions ({columns}) VALUES (NULL{', ?' * columns.count(',')})"  # noqa: S608 - constants
+
+
+INSERT: Final = _insert(_OF_ALL)
+"""Takes `execution_row`: what no event has caused, which is most, does not pay for the columns of what one has."""
+INSERT_CAUSED: Final = _insert(COLUMNS)
+"""Takes `execution_row` and `cause_row`."""
 
 # A dictionary look-up costs a tenth of the enum's constructor.
 _STATES: Final = {str(one): one for one in ExecutionState}
@@ -40,7 +50,7 @@ def error_row(error: ExecutionError | None) -> ErrorRow:
 
 
 def execution_row(execution: Execution) -> Row:
-    """The columns of a new execution, from `id` on."""
+    """The columns of a new execution, from `id` on, without those of its cause."""
     one, trigger = execution, execution.trigger
     moment = trigger.nominal_time
     return (
@@ -72,10 +82,12 @@ def execution_row(execution: Execution) -> Row:
         encode(dict(one.labels)) if one.labels else "{}",
         one.input,
         one.result,
-        trigger.event_sequence or None,
-        trigger.root_sequence or None,
-        trigger.depth or None,
     )
+
+
+def cause_row(trigger: TriggerRef) -> Row:
+    """The columns of an execution that an event has caused."""
+    return (trigger.event_sequence, trigger.root_sequence, trigger.depth)
 
 
 def execution_of(row: Row) -> Execution:

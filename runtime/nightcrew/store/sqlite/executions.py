@@ -9,7 +9,16 @@ from typing import Final
 from nightcrew.domain.durations import from_micros, to_micros
 from nightcrew.domain.errors import AlreadyExists
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, Occupancy
-from nightcrew.store.sqlite.execution_rows import COLUMNS, INSERT, Row, error_row, execution_of, execution_row
+from nightcrew.store.sqlite.execution_rows import (
+    COLUMNS,
+    INSERT,
+    INSERT_CAUSED,
+    Row,
+    cause_row,
+    error_row,
+    execution_of,
+    execution_row,
+)
 
 # ruff: noqa: S608 - the SQL is put together from constants of this room only
 
@@ -135,7 +144,10 @@ class Executions:
                 f"an execution has an end_time just when it is final; this one is {execution.state}"
             )
         try:
-            self._execute(INSERT, execution_row(execution))
+            if execution.trigger.event_sequence:
+                self._execute(INSERT_CAUSED, execution_row(execution) + cause_row(execution.trigger))
+            else:
+                self._execute(INSERT, execution_row(execution))
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorname != "SQLITE_CONSTRAINT_UNIQUE":
                 raise
