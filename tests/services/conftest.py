@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from nightcrew.config.settings import load_settings
 from nightcrew.programs.python import forget_python
 from nightcrew.testing.box import Box
 from nightcrew.testing.clock import ManualClock
@@ -55,7 +56,13 @@ class Given:
     def up(self, *paths, prune=False):
         """A runtime that is given these paths, the folder by default; the clock goes on."""
         self.forget()
-        return Box(folder=self.data, clock=self.clock, paths=paths or [self.folder], prune=prune)
+        return Box(
+            folder=self.data,
+            clock=self.clock,
+            paths=paths or [self.folder],
+            prune=prune,
+            settings=load_settings(),
+        )
 
 
 @pytest.fixture

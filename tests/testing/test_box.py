@@ -195,3 +195,12 @@ async def test_what_keeps_it_from_starting_is_raised(tmp_path):
     async with Box(folder=tmp_path):
         with pytest.raises(Exception, match="did not start"):
             await Box(folder=tmp_path).__aenter__()
+
+
+async def test_this_machines_settings_have_no_say(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nightcrew.toml").write_text("drain = 77\n")
+    monkeypatch.setenv("NIGHTCREW_WORKERS", "no number")
+    async with Box(digest) as box:
+        assert box.engine.settings.drain == 10
+        assert (await box.run("digest")).state is ExecutionState.SUCCEEDED

@@ -158,6 +158,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+def default_settings() -> Settings:
+    """The settings of a runtime that is told nothing, whatever this machine's environment and files say."""
+    return Settings.model_construct()
+
+
 def load_settings(**flags: Any) -> Settings:
     """The settings with the flags that were given (None: not given).
 

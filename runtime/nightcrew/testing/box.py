@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar
 
 from nightcrew.app.engine import Engine
 from nightcrew.app.hosts import Hosts
-from nightcrew.config.settings import load_settings
+from nightcrew.config.settings import Settings, default_settings
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.durations import to_micros
 from nightcrew.domain.event import Event
@@ -69,6 +69,8 @@ class Box:
         prune: As `nightcrew up --prune`.
         patience: Seconds of virtual time that keepers sleep at most. A runtime's look every 30 s for what nobody
             told them of; in a box that would take most of the time. What they are told of wakes them as ever.
+        settings: As `nightcrew up` is told. By default nothing: neither this machine's environment nor its
+            nightcrew.toml has a say in a test.
     """
 
     def __init__(
@@ -80,13 +82,16 @@ class Box:
         paths: Sequence[Path] = (),
         prune: bool = False,
         patience: float = 86_400.0,
+        settings: Settings | None = None,
     ) -> None:
         self.clock = clock or ManualClock()
         # The store makes it as it opens, for this user alone: a box that is never entered leaves nothing.
         self._temporary = (
             Path(gettempdir()) / f"nightcrew-box-{SystemIds().uuid7()}" if folder is None else None
         )
-        self._settings = load_settings(data=folder or self._temporary)
+        self._settings = (settings or default_settings()).model_copy(
+            update={"data": folder or self._temporary}
+        )
         note = read_note(self._settings.data)
         # A box that goes on where another was must not give its ids again.
         self._ids = SystemIds(nanos=self._nanos, seed=f"{seed}/{note.sequence if note else 0}")

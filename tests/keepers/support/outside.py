@@ -5,6 +5,7 @@ import json
 import time
 
 from nightcrew.agent import agent
+from nightcrew.config.settings import load_settings
 from nightcrew.domain.delivery import DeliveryState
 from nightcrew.domain.page import ListQuery
 from nightcrew.services.once import Request
@@ -42,7 +43,7 @@ class Outside:
         (self.folder / "nightcrew.toml").write_text("\n".join(tables))
 
     def box(self):
-        return Box(work, folder=self.folder / "data", clock=self.clock)
+        return Box(work, folder=self.folder / "data", clock=self.clock, settings=load_settings())
 
 
 def _toml(value):
