@@ -80,6 +80,8 @@ CONFIGS = [
     ("DATE", {"run_date": "2099-01-01T00:00:00"}),
     ("DATE", {"run_date": "2099-01-01T00:00:00+02:00"}),
     ("EVENT", {}),
+    ("EVENT", {"filter": "event.data.total > 100 || (event.source == '/x')"}),
+    ("EVENT", {"source": "/shop"}),
     ("EVENT", {"type": "shop.order.*", "source": "/shop", "filter": "event.data.total > 100"}),
     ("WEBHOOK", {}),
 ]

@@ -67,6 +67,18 @@ WRONG_FIELDS = [
         ["trigger_config", "run_date"],
         "has passed",
     ),
+    ({"trigger_type": "EVENT", "trigger_config": {"type": "a*b"}}, ["trigger_config", "type"], "end only"),
+    ({"trigger_type": "EVENT", "trigger_config": {"type": 5}}, ["trigger_config", "type"], "string"),
+    (
+        {"trigger_type": "EVENT", "trigger_config": {"filter": "event.data.x >"}},
+        ["trigger_config", "filter"],
+        "",
+    ),
+    (
+        {"trigger_type": "WEBHOOK", "trigger_config": {"secret": "whsec_"}},
+        ["trigger_config", "secret"],
+        "",
+    ),
     ({"tirgger_config": {}}, ["tirgger_config"], "Extra"),
 ]
 

@@ -112,7 +112,7 @@ class WebhookConfig(Given):
 
 
 class EventConfig(Given):
-    """A run for each event that matches. Nothing given: every event that is published."""
+    """A run for each event that matches. Without a type: events that were published, of any type."""
 
     type: Annotated[str, Field(max_length=256)] = ""
     """The event's type, or the beginning of one with `*` at its end."""
