@@ -200,6 +200,13 @@ def test_a_new_config_replaces_the_old_one_and_keeps_what_rest_does_not_speak_of
     assert new[1] == one.spec.triggers[1]
 
 
+def test_a_config_without_a_type_forgets_the_type():
+    one = made(trigger_type="EVENT", trigger_config={"type": "shop.*", "source": "/shop", "filter": "true"})
+    new = updated(one, trigger_config={})
+    assert shown(new).trigger_config == {}
+    assert (new.spec.triggers[0].event.types, new.spec.triggers[0].event.source) == ((), "")
+
+
 def test_another_type_makes_another_trigger():
     one = made(trigger_config={"minute": 0}, enabled=False)
     new = updated(one, trigger_type="INTERVAL", trigger_config={"seconds": 5})

@@ -107,6 +107,7 @@ async def test_triggers_that_can_not_be(rest):
         ({"json": "x"}, 422),
         ({"json": {"x": "y" * 1_048_576}}, 422),
         ({"json": {}, "params": {"trigger_source": "Not A Name"}}, 422),
+        ({"json": {}, "params": {"trigger_source": "webhook"}}, 422),
         ({"json": {}, "params": {"tirgger_source": "x"}}, 422),
     )
     for sent, status in wrong:

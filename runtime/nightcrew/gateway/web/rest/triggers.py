@@ -128,7 +128,7 @@ def _event(config: EventConfig) -> dict[str, Any]:
     if config.type:
         return {"types": [config.type], "source": config.source, "filter": config.filter}
     alone = f"{_PUBLISHED} && ({config.filter})" if config.filter else _PUBLISHED
-    return {"source": config.source, "filter": alone}
+    return {"types": [], "source": config.source, "filter": alone}
 
 
 def _instant(text: str) -> datetime:
