@@ -113,7 +113,8 @@ async def scripted(**calls):
         make = methods.stream if name.startswith("Watch") else methods.unary
         made[name] = make(request, call)
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers((methods.handlers(SERVICES["AgentService"], made, Faults(SystemIds())),))
+    service = methods.Service.of(agent_service_pb2, "AgentService", made)
+    server.add_generic_rpc_handlers((methods.handlers(service, Faults(SystemIds())),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -192,9 +193,7 @@ async def test_a_caller_that_gives_up_cancels_the_call():
 
 def test_methods_that_the_contract_does_not_have_are_a_fault_of_ours():
     with pytest.raises(AssertionError, match="AgentService has no Nothing"):
-        methods.handlers(
-            SERVICES["AgentService"], {"Nothing": methods.unary(Message, None)}, Faults(SystemIds())
-        )
+        methods.Service.of(agent_service_pb2, "AgentService", {"Nothing": methods.unary(Message, None)})
 
 
 async def test_an_occupied_port_is_named(box):

@@ -12,22 +12,11 @@ from grpc_reflection.v1alpha import reflection
 
 from nightcrew.crew.bus import Signal
 from nightcrew.gateway.address import Address
-from nightcrew.gateway.grpc.methods import Method, handlers
-from nightcrew.gateway.grpc.servicers.agent_service import AgentServicer
-from nightcrew.gateway.grpc.servicers.event_service import EventServicer
-from nightcrew.gateway.grpc.servicers.execution_service import ExecutionServicer
-from nightcrew.gateway.grpc.servicers.runtime_service import RuntimeServicer
-from nightcrew.gateway.grpc.servicers.schedule_service import ScheduleServicer
+from nightcrew.gateway.grpc.methods import handlers
+from nightcrew.gateway.grpc.services import services
 from nightcrew.gateway.status import Faults
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.services.use_cases import UseCases
-from nightcrew.v1 import (
-    agent_service_pb2,
-    event_service_pb2,
-    execution_service_pb2,
-    runtime_service_pb2,
-    schedule_service_pb2,
-)
 
 MAX_REQUEST_BYTES: Final = 8 * 1024 * 1024
 """1 MiB of JSON is up to 6 MiB as a Struct (`[1,1,…]`: 2 bytes a number in JSON, 11 in protobuf)."""
@@ -94,8 +83,10 @@ class GrpcGateway:
         self._address.check()
         closing = Signal()
         server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=MAX_RPCS)
-        names = self._add_services(server, closing)
-        status = await _add_tools(server, names)
+        served = services(self._use_cases, clock=self._clock, closing=closing)
+        for service in served:
+            server.add_generic_rpc_handlers((handlers(service, self._faults),))
+        status = await _add_tools(server, [service.name for service in served])
         try:
             self._port = server.add_insecure_port(str(self._address))
         except RuntimeError as error:
@@ -109,25 +100,6 @@ class GrpcGateway:
             await asyncio.get_running_loop().create_future()
         finally:
             await _close(server, status, closing)
-
-    def _add_services(self, server: grpc.aio.Server, closing: Signal) -> list[str]:
-        use_cases, clock = self._use_cases, self._clock
-        agents = AgentServicer(use_cases, clock=clock, closing=closing)
-        executions = ExecutionServicer(use_cases, clock=clock, closing=closing)
-        events = EventServicer(use_cases, clock=clock, closing=closing)
-        served: list[tuple[Any, str, dict[str, Method]]] = [
-            (agent_service_pb2, "AgentService", agents.methods()),
-            (execution_service_pb2, "ExecutionService", executions.methods()),
-            (schedule_service_pb2, "ScheduleService", ScheduleServicer(use_cases).methods()),
-            (event_service_pb2, "EventService", events.methods()),
-            (runtime_service_pb2, "RuntimeService", RuntimeServicer(use_cases).methods()),
-        ]
-        names = []
-        for module, name, methods in served:
-            descriptor = module.DESCRIPTOR.services_by_name[name]
-            server.add_generic_rpc_handlers((handlers(descriptor, methods, self._faults),))
-            names.append(descriptor.full_name)
-        return names
 
 
 async def _add_tools(server: grpc.aio.Server, names: list[str]) -> health.aio.HealthServicer:

@@ -8,9 +8,11 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
 from nightcrew.crew.bus import Signal
+from nightcrew.gateway.grpc.services import services
 from nightcrew.gateway.status import Faults
 from nightcrew.gateway.web import events, health, hooks, openapi
 from nightcrew.gateway.web.browsers import Ours
+from nightcrew.gateway.web.connect import routes as connect
 from nightcrew.gateway.web.errors import HANDLERS, LastResort
 from nightcrew.gateway.web.gate import Gate
 from nightcrew.gateway.web.metrics import Metrics
@@ -34,13 +36,17 @@ def application(
         ours: Which hosts and origins are right.
     """
     metrics = Metrics(use_cases)
-    router = Router([*routes(use_cases, ids=ids, closing=closing), *metrics.routes()], redirect_slashes=False)
-    served = LastResort(ExceptionMiddleware(router, handlers=HANDLERS), Faults(ids))
+    faults = Faults(ids)
+    rpcs = connect.routes(services(use_cases, clock=clock, closing=closing), faults)
+    router = Router(
+        [*rpcs, *routes(use_cases, ids=ids, closing=closing), *metrics.routes()], redirect_slashes=False
+    )
+    served = LastResort(ExceptionMiddleware(router, handlers=HANDLERS), faults)
     return Gate(served, ours=ours, clock=clock, seen=metrics.seen)
 
 
 def routes(use_cases: UseCases, *, ids: Ids, closing: Signal) -> Sequence[BaseRoute]:
-    """What is served, each room's own."""
+    """What is served besides RPCs and figures, each room's own."""
     return [
         *hooks.routes(use_cases, closing=closing),
         *events.routes(use_cases),

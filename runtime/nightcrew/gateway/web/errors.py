@@ -18,14 +18,18 @@ RETRY_AFTER: Final = 1
 """Seconds after which it is worth trying again when nothing better is known."""
 
 
+def headers_of(error: NightcrewError) -> dict[str, str]:
+    """The headers that tell what else is known of an error."""
+    if isinstance(error, ResourceExhausted):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_delay.total_seconds())))}
+    if isinstance(error, Unavailable):
+        return {"Retry-After": str(RETRY_AFTER)}
+    return {}
+
+
 def answer(error: NightcrewError) -> Response:
     """The answer that tells an error of the domain."""
-    headers = {}
-    if isinstance(error, ResourceExhausted):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_delay.total_seconds())))
-    elif isinstance(error, Unavailable):
-        headers["Retry-After"] = str(RETRY_AFTER)
-    return JSONResponse({"detail": error.message}, http_status(error), headers)
+    return JSONResponse({"detail": error.message}, http_status(error), headers_of(error))
 
 
 async def _known(_request: Request, error: Exception) -> Response:
