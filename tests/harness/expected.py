@@ -30,6 +30,9 @@ ON_TIME = {
 }
 MISSED = ON_TIME | {FireOutcome.MISSED_CATCH_UP}
 IDLE = {FireOutcome.NOT_ACTIVE, FireOutcome.SKIPPED_BY_REQUEST}
+NOTICED = timedelta(seconds=91)
+"""A clock that was set back is noticed within 30 s, or at a start if it is more than 60 s behind."""
+LEFT_OUT = {FireOutcome.MISSED_CATCH_UP, FireOutcome.SKIPPED_BY_REQUEST}
 GIVEN = {FireOutcome.STARTED, FireOutcome.BUFFERED}
 
 
@@ -46,13 +49,34 @@ class Stretch:
     active: bool
     up: bool
     bound: bool = True
+    outage: bool = False
+    """Whether what was missed in it was looked at in one go, at its end (or soon after a jump of the clock)."""
+    gone: bool = False
+    """Whether the clock was set back to before it: nothing is left of it but what was run, or left out for a reason."""
 
-    @property
-    def allowed(self):
-        """What a row of a time that is due in it may say."""
+    def allowed(self, due):
+        """(nominal time, what its row may say) for (due, nominal) of all times that are due in it."""
+        if self.gone:
+            return [(time, ON_TIME) for _, time in due]
         if not self.active:
-            return IDLE
-        return ON_TIME if self.up else MISSED
+            return [(time, IDLE) for _, time in due]
+        if self.outage and self.bound:
+            return self._caught_up(due)
+        return [(time, ON_TIME if self.up else MISSED) for _, time in due]
+
+    def _caught_up(self, due):
+        """What catch-up makes of them: all, the last, or none, within the window."""
+        run = MISSED if self.up else ON_TIME
+        oldest = self.until - self.version.window
+        kept = [at >= oldest for at, _ in due]
+        match self.version.catch_up:
+            case "NONE":
+                kept = [False] * len(due)
+            case "LATEST":
+                kept = [*[False] * (len(due) - 1), *kept[-1:]]
+        if due and due[-1][0] == self.until:
+            kept[-1] = True  # due as it looks: on time
+        return [(time, run if keep else LEFT_OUT) for (_, time), keep in zip(due, kept, strict=True)]
 
 
 class Life:
@@ -63,6 +87,7 @@ class Life:
         self.born = born
         self.stretches = []
         self.backfills = []
+        self.skips = set()
         self.set_back = False
 
     def add(self, stretch):
@@ -72,6 +97,7 @@ class Life:
         last = self.stretches[-1] if self.stretches else None
         if (
             last is not None
+            and not stretch.outage
             and last.until == stretch.after
             and last == replace(stretch, after=last.after, until=last.until)
             and last.version is stretch.version
@@ -85,10 +111,15 @@ class Life:
         self.set_back = True
         kept = []
         for one in self.stretches:
-            if one.after < to < one.until:
-                kept.append(replace(one, until=to))
-            ahead = one.until > to
-            kept.append(replace(one, after=max(one.after, to), bound=False) if ahead else one)
+            pieces = [(one.after, to, {}), (to, to + NOTICED, {"bound": False})]
+            pieces.append((to + NOTICED, one.until, {"bound": False, "gone": True}))
+            for after, until, what in pieces:
+                begin, end = max(after, one.after), min(until, one.until)
+                if begin < end:
+                    # Of a part of an outage it is not known any more what was the last of it.
+                    part = one.outage and (begin, end) != (one.after, one.until)
+                    cut = {"outage": False, "up": False} if part else {}
+                    kept.append(replace(one, after=begin, until=end, **what, **cut))
         self.stretches = kept
 
 
@@ -113,6 +144,10 @@ def check(life, rows, executions, year):
         )
     for row in rows:
         _check_row(life, row, allowed)
+    if not life.set_back:
+        decided = {row.nominal_time: row.outcome for row in rows if row.count == 1}
+        for time in life.skips & set(bound):
+            assert decided.get(time) is FireOutcome.SKIPPED_BY_REQUEST, f"{time} was to be left out"
     _check_runs(life, rows, executions)
     return len(bound)
 
@@ -126,11 +161,14 @@ def _times(life, executions, year):
     due = {id(one.version): one.version for one in life.stretches}
     due = {key: version.due(life.agent_id, "t", year) for key, version in due.items()}
     for stretch in life.stretches:
-        for time in between(due[id(stretch.version)], stretch.after, stretch.until):
+        for time, may in stretch.allowed(between(due[id(stretch.version)], stretch.after, stretch.until)):
             if time <= life.born <= stretch.after:
                 continue  # an agent has no times from before it, whatever their jitter
-            allowed[time] = allowed.get(time, set()) | stretch.allowed
-            if stretch.bound and not _spent(life, stretch.version, scheduled, time):
+            spent = _spent(life, stretch.version, scheduled, time)
+            if spent and not life.set_back:
+                continue
+            allowed[time] = allowed.get(time, set()) | may
+            if stretch.bound and not spent:
                 bound.add(time)
     return sorted(bound), allowed
 

@@ -25,7 +25,7 @@ BY_TEST = Request(method="test")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOTICED = timedelta(seconds=31)
 """After so long every jump of the clock has been noticed."""
-SMALL = timedelta(seconds=60)
+SMALL, NO_JUMP = timedelta(seconds=60), timedelta(seconds=5)
 GATHER, SETTLED = timedelta(days=20), timedelta(days=40)
 """Executions are kept for 30 days and the ledger for 90; nothing here reaches further back than forty."""
 WORDS = ("pause", "resume", "stop", "start", "edit", "skip", "backfill", "again", "nothing")
@@ -56,20 +56,21 @@ class Crowd:
         seed: Decides everything.
         agents: How many.
         days: For how long, by the wall clock.
+        start: When it begins.
         folder: Of the store.
         back: Whether clocks are set back, too.
     """
 
-    def __init__(self, seed, *, agents, days, folder, back):
+    def __init__(self, seed, *, agents, days, folder, back, start=START):
         self.dice = random.Random(seed)
         self.ids = [f"a{number}" for number in range(agents)]
-        self.clock = ManualClock(START)
-        self.year = Year(START - timedelta(days=5), days + 50)
-        self.end = START + timedelta(days=days)
+        self.clock = ManualClock(start)
+        self.year = Year(start - timedelta(days=5), days + 50)
+        self.start, self.end = start, start + timedelta(days=days)
         self.back = back
         self.figures = Figures()
         self.lives, self.versions, self.active = {}, {}, dict.fromkeys(self.ids, False)
-        self.gathered = START
+        self.gathered = start
         self.rows, self.runs = {}, {}
         self.box = Box(quick, slow, folder=folder, clock=self.clock, seed=seed)
         CLOCK[0] = self.clock
@@ -98,9 +99,9 @@ class Crowd:
             timedelta(minutes=self.dice.choice([1, 10, 60, 300, 700, 1500])) * self.dice.random()
         )
         throw = self.dice.random()
-        if throw < 0.03:
+        if throw < 0.04:
             await self.restart()
-        elif throw < 0.06:
+        elif throw < (0.12 if self.back else 0.07):
             await self.jump()
 
     # ---- agents ----------------------------------------------------------------------------------------------
@@ -164,6 +165,9 @@ class Crowd:
         paths = ["spec.triggers", "spec.execution"]
         await self.box.services.agents.update(agent_id, patch, paths=paths, etag="", request=BY_TEST)
         self.versions[agent_id] = version
+        life = self.lives[agent_id]
+        # Those that are not due yet are forgotten.
+        life.skips = {one for one in life.skips if one < self.clock.now() - timedelta(hours=1)}
         self.figures.count("edit")
 
     async def skip(self, agent_id):
@@ -175,6 +179,7 @@ class Crowd:
                 await self.box.services.skips.skip(named, reason="", request=BY_TEST)
             except FailedPrecondition:
                 return  # it has a row already
+            self.lives[agent_id].skips.add(time)
             self.figures.count("skip")
 
     async def backfill(self, agent_id):
@@ -190,15 +195,18 @@ class Crowd:
             await self.box.services.backfills.begin(wish, request=BY_TEST)
         except (FailedPrecondition, InvalidArgument):
             return
-        self.lives[agent_id].backfills.append((wish.from_time, wish.to_time))
+        life = self.lives[agent_id]
+        life.backfills.append((wish.from_time, wish.to_time))
+        life.skips = {one for one in life.skips if one > wish.to_time}
         self.figures.count("backfill")
 
     # ---- time ------------------------------------------------------------------------------------------------
 
-    def passed(self, after, until, *, up=True, bound=True):
+    def passed(self, after, until, *, up=True, bound=True, outage=False):
         """The wall clock has gone from one moment to another."""
         for one in self.ids:
-            self.lives[one].add(Stretch(after, until, self.versions[one], self.active[one], up, bound))
+            version, active = self.versions[one], self.active[one]
+            self.lives[one].add(Stretch(after, until, version, active, up, bound, outage))
 
     async def advance(self, length):
         before = self.clock.now()
@@ -215,35 +223,42 @@ class Crowd:
         now = self.clock.now()
         await self.box.restart()
         self.figures.count("restart")
-        self.shifted(before, now)
+        self.shifted(before, now, up=False, outage=True)
 
     async def jump(self):
         """The clock is set, and noticed half a minute later, or when something happens."""
         before = self.clock.now()
         self.clock.shift_wall(self.length(before))
         now = self.clock.now()
-        back = before - now > SMALL
-        self.shifted(before, now)
-        if self.dice.random() < 0.5:
+        at_once = self.dice.random() < 0.5
+        self.shifted(before, now, up=True, outage=not at_once)
+        if at_once:
             await self.happen(self.dice.choice(self.ids))
         await self.box.advance(NOTICED.total_seconds())
-        self.passed(now, self.clock.now(), up=False, bound=not back)
+        self.passed(now, self.clock.now(), up=False, bound=before - now <= SMALL)
 
     def length(self, now):
         """Seconds by which the clock is set."""
         ahead = [3, 90, 3000, 40_000, 200_000]
-        back = (
-            [-40, -59, -61, -4000, -40_000, -200_000] if self.back and now > START + timedelta(days=4) else []
-        )
-        return self.dice.choice(ahead + back) * (
-            1 if not self.back else self.dice.choice([1, self.dice.random()])
-        )
+        back = [-40, -59, -61, -4000, -40_000, -200_000]
+        if self.back and now > self.start + timedelta(days=4):
+            ahead += back
+        return self.dice.choice(ahead) * self.dice.choice([1, self.dice.random()])
 
-    def shifted(self, before, now):
-        """The wall clock went from one moment to another without passing the time between."""
-        if now >= before:
+    def shifted(self, before, now, *, up, outage):
+        """The wall clock went from one moment to another without passing the time between.
+
+        Args:
+            before: From where.
+            now: To where.
+            up: Whether the runtime was.
+            outage: Whether all that was missed was then looked at in one go.
+        """
+        if up and timedelta(0) <= now - before < NO_JUMP:
+            self.passed(before, now)
+        elif now >= before:
             self.figures.count("outage or jump forward")
-            self.passed(before, now, up=now - before < timedelta(seconds=5))
+            self.passed(before, now, up=up and outage, outage=outage)
         elif before - now > SMALL:
             self.figures.count("set back")
             for one in self.ids:

@@ -24,7 +24,8 @@ ZONES = (
     "Africa/Casablanca",
     "Antarctica/Troll",
 )
-OUTCOMES_OF_CATCH_UP = ("NONE", "LATEST", "ALL")
+WINDOWS = {"NONE": timedelta(0), "LATEST": timedelta(days=365), "ALL": timedelta(days=1)}
+"""How far back each mode of catch-up reaches if nobody says otherwise."""
 OVERLAPS = ("SKIP", "BUFFER_ONE", "BUFFER_ALL", "CANCEL_OTHER", "TERMINATE_OTHER", "ALLOW")
 
 
@@ -47,6 +48,8 @@ class Written:
     start: datetime | None = None
     end: datetime | None = None
     max_fires: int = 0
+    catch_up: str = "LATEST"
+    window: timedelta = timedelta(days=365)
 
     def due(self, agent_id, trigger_id, year):
         """(due, nominal) of every nominal time in the days of a year's oracle, in order."""
@@ -124,9 +127,12 @@ def some_schedule(dice, now):
 
 def _with_settings(dice, now, when, said):
     """Jitter, catch-up, a window and a bound, each now and then."""
-    said["catch_up"] = {"mode": f"CATCH_UP_MODE_{dice.choice(OUTCOMES_OF_CATCH_UP)}"}
+    when["catch_up"] = mode = dice.choice(list(WINDOWS))
+    when["window"] = WINDOWS[mode]
+    said["catch_up"] = {"mode": f"CATCH_UP_MODE_{mode}"}
     if dice.random() < 0.3:
-        said["catch_up"]["window"] = f"{dice.randint(0, 400_000)}s"
+        when["window"] = timedelta(seconds=dice.randint(0, 400_000))
+        said["catch_up"]["window"] = _length(when["window"])
     if dice.random() < 0.3:
         when["jitter"] = timedelta(seconds=dice.randint(1, 3600))
         said["jitter"] = _length(when["jitter"])
@@ -146,9 +152,8 @@ def _length(length):
 
 
 def between(due, after, until):
-    """The nominal times of (due, nominal) pairs that are due in (after, until]."""
-    first, last = bisect_right(due, after, key=_when), bisect_right(due, until, key=_when)
-    return [nominal for _, nominal in due[first:last]]
+    """Those of (due, nominal) pairs that are due in (after, until]."""
+    return due[bisect_right(due, after, key=_when) : bisect_right(due, until, key=_when)]
 
 
 def _when(pair):

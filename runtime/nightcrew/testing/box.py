@@ -41,8 +41,7 @@ _CLOSING: Final = 1.0
 """Seconds of real time that the runtime has to close before virtual time passes for it."""
 _LOOK: Final = 0.005
 """Seconds of real time between looks at what happens in real time."""
-_MICRO: Final = 1000
-"""Nanoseconds."""
+_NANOS_A_MICRO: Final = 1000
 
 
 class Box:
@@ -56,8 +55,8 @@ class Box:
 
     Python agents run in this process, whatever their `isolation` says: async functions on this loop, sync
     functions in threads, one at a time, while virtual time stands still. Flows, commands and requests take real
-    time (see `until`). The same box has the same history in
-    every run, row for row and id for id, as long as the agents do the same.
+    time (see `until`). The same box has the same history in every run, row for row and id for id, as long as
+    the agents do the same.
 
     Args:
         agents: Decorated functions and objects.
@@ -122,7 +121,7 @@ class Box:
         return BoxHost(hosts.inline, self._threads, hosts.router)
 
     def _nanos(self) -> int:
-        return to_micros(self.clock.now()) * _MICRO
+        return to_micros(self.clock.now()) * _NANOS_A_MICRO
 
     @property
     def services(self) -> UseCases:
