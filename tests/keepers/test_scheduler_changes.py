@@ -201,6 +201,21 @@ async def test_what_has_fired_counts_through_updates(tmp_path):
         assert len(digest.times) == 6
 
 
+async def test_a_trigger_that_has_fired_as_often_as_it_may_has_no_times_any_more(tmp_path):
+    """Nor while its agent is paused, under the version that says so: what will never come is not missed."""
+    digest = fired(every(minutes=1))
+    async with Box(digest, folder=tmp_path) as box:
+        await box.advance(minutes=3)
+        await command(box, AgentEvent.PAUSE)
+        await update(
+            box, triggers=[{"id": "interval", "schedule": {"interval": {"every": "60s"}, "max_fires": 2}}]
+        )
+        await box.advance(minutes=5)
+        await command(box, AgentEvent.RESUME)
+        await box.advance(minutes=5)
+        assert await ledger(box) == [(60, "STARTED"), (120, "STARTED"), (180, "STARTED")]
+
+
 async def test_a_trigger_that_is_taken_away_never_fires_again(tmp_path):
     digest = fired(every(minutes=1))
     async with Box(digest, folder=tmp_path) as box:

@@ -142,8 +142,7 @@ def _write(
     if decided.missed:
         _miss(tx, after, schedule, decided.missed, cursor, now=now)
     fires = _fire(tx, after, decided, now=now, idle=idle)
-    spent = bool(schedule.max_fires) and fires >= schedule.max_fires
-    exhausted = spent or due.next_time is None
+    exhausted = schedule.spent(fires) or due.next_time is None
     following = replace(
         cursor,
         cursor=due.cursor,

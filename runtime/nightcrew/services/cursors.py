@@ -46,12 +46,15 @@ def sync_cursors(tx: Transaction, after: After, agent: Agent, old: Agent | None,
             continue
         key = (agent.id, trigger_id)
         kept = tx.fires.cursor(*key) if old is not None else None
+        fires = kept.fires if kept is not None else 0
+        plan = compile_schedule(schedule)
         tx.fires.set_cursor(
             ScheduleCursor(
                 agent_id=agent.id,
                 trigger_id=trigger_id,
-                cursor=begin(compile_schedule(schedule), now, *key) if trigger_id in before else now,
-                fires=kept.fires if kept is not None else 0,
+                cursor=begin(plan, now, *key) if trigger_id in before else now,
+                exhausted=plan.spent(fires),
+                fires=fires,
                 generation=agent.generation,
             )
         )
@@ -81,6 +84,8 @@ def _left_open(
 ) -> tuple[Plan, Passed | None, Passed | None]:
     """The plan, what passed while the agent was not ACTIVE, and what was due since and was not fired all the same."""
     plan = compile_schedule(schedule)
+    if plan.spent(cursor.fires):
+        return plan, None, None
     active = old.state is AgentState.ACTIVE
     idle_until = min(old.state_time, now) if active else now
     idle = passed(plan, cursor.cursor, idle_until, agent_id=old.id, trigger_id=cursor.trigger_id)

@@ -60,6 +60,9 @@ def decide(
     if trigger is None or trigger.schedule is None or trigger.disabled:
         return None
     schedule = compile_schedule(trigger.schedule)
+    if schedule.spent(cursor.fires):
+        nothing = Due(cursor=cursor.cursor, next_time=None, wake=None)
+        return Decided(agent=agent, plan=schedule, cursor=cursor, idle=None, skips=(), missed=(), due=nothing)
     key = (agent.id, trigger.id)
     idle, position = _idle(schedule, cursor, agent)
     due = plan(

@@ -70,6 +70,10 @@ class Plan:
         part = int.from_bytes(blake2b(key, digest_size=_HASH_BITS // 8).digest())
         return from_micros(min(at + (part * room >> _HASH_BITS), _LAST))
 
+    def spent(self, fires: int) -> bool:
+        """Whether so many fires are all that `max_fires` allows: no time comes any more."""
+        return bool(self.max_fires) and fires >= self.max_fires
+
     def note(self, after: datetime, nominal: datetime) -> str:
         """What clock changes did to a nominal time, or to those between `after` and it; empty if nothing."""
         return self.rule.note(to_micros(after), to_micros(nominal))
