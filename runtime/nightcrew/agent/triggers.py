@@ -115,18 +115,29 @@ def on_event(
     subject: str = "",
     filter: str = "",  # noqa: A002 - the contract's word
     allow_self: bool = False,
+    source_url: str = "",
     **options: Unpack[Common],
 ) -> Trigger:
     """Fires for events of these types (exact, or a prefix that ends with `*`).
 
+    With `source_url`, such as `nats://host:4222/shop.orders`, for those that this broker brings; of any type if
+    none is given.
+
     Raises:
         InvalidArgument: No type was given, or an argument is wrong; it is named.
     """
-    if not types:
+    if not types and not source_url:
         raise InvalidArgument.of("types", 'needs an event type, such as "shop.order.created" or "shop.*"')
     match_on = build(
         EventMatch,
-        {"types": types, "source": source, "subject": subject, "filter": filter, "allow_self": allow_self},
+        {
+            "types": types or None,
+            "source": source,
+            "subject": subject,
+            "filter": filter,
+            "allow_self": allow_self,
+            "source_url": source_url,
+        },
     )
     check_match(match_on)  # here, so that a fault is told with the author's file and line
     return _trigger("event", {"event": match_on}, options)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from nightcrew.actor.child import ChildSpec, Ready
-from nightcrew.actor.component import Component
+from nightcrew.actor.component import Component, Subtree
 from nightcrew.actor.strategy import Strategy
 from nightcrew.actor.supervisor import Supervisor
 from nightcrew.app.components import after, opened
@@ -25,6 +25,7 @@ from nightcrew.crew.dispatch import dispatch
 from nightcrew.crew.executor import Executor
 from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
+from nightcrew.domain.broker.grammar import BrokerKind
 from nightcrew.hosts.router import resolve_isolation
 from nightcrew.keepers.backfiller import Backfiller
 from nightcrew.keepers.deliverer import Deliverer
@@ -64,6 +65,7 @@ from nightcrew.system.zones import tzdata_version
 START_LIMIT: Final = 120.0
 """Seconds that loading may take: 100,000 agents need several."""
 STORE_CLOSE: Final = 30.0
+GATEWAY_CLOSE: Final = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +97,7 @@ class Engine:
         on_loop: Keep the store on the event loop (SqliteStore tells what for).
         around: Makes the host that runs are given to from those there are; by default their router is it.
         patience: Seconds that a keeper sleeps at most without a cause to wake.
+        speaks: Whether what speaks to a kind of broker is there; by default every kind is taken.
 
     Attributes:
         ending: Whether it was told to stop, or has drained.
@@ -113,6 +116,7 @@ class Engine:
         on_loop: bool = False,
         around: Callable[[Hosts], Host] | None = None,
         patience: float = PATIENCE,
+        speaks: Callable[[BrokerKind], bool] = lambda _kind: True,
     ) -> None:
         self.settings = settings
         self._prune = prune
@@ -123,7 +127,7 @@ class Engine:
         self.store = SqliteStore(settings.data, clock=clock, ids=ids, vault=self.secrets, on_loop=on_loop)
         self.addresses = Addresses(settings.allowed, own_ports=self._own_ports)
         self.registry = Registry()
-        self.guard = Guard(self.registry, kinds=settings.allow, allowed=settings.allowed)
+        self.guard = Guard(self.registry, kinds=settings.allow, allowed=settings.allowed, speaks=speaks)
         self.bus = bus = Bus()
         self.commits = Commits(self.store, bus, ids)
         self.commits.dispatch_through(dispatch)
@@ -227,11 +231,14 @@ class Engine:
         )
         self._clock = clock
         self._gateways: dict[str, Gateway] = {}
+        self._subtrees: dict[str, Subtree] = {}
         self._root = Supervisor("nightcrew", clock=clock)
 
-    def open_to(self, name: str, gateway: Gateway) -> None:
-        """Adds a way in; only before it runs."""
+    def open_to(self, name: str, gateway: Gateway, *, subtree: Subtree | None = None) -> None:
+        """Adds a way in, with the components below it if there are any; only before it runs."""
         self._gateways[name] = gateway
+        if subtree is not None:
+            self._subtrees[name] = subtree
 
     def _own_ports(self) -> frozenset[int]:
         return frozenset(gateway.port for gateway in self._gateways.values()) - {0}
@@ -253,7 +260,16 @@ class Engine:
         )
         gateways = Supervisor(
             "gateways",
-            [ChildSpec(id=name, start=gateway.serve) for name, gateway in self._gateways.items()],
+            [
+                ChildSpec(
+                    id=name,
+                    start=gateway.serve,
+                    start_timeout=START_LIMIT,
+                    shutdown=GATEWAY_CLOSE,
+                    subtree=self._subtrees.get(name),
+                )
+                for name, gateway in self._gateways.items()
+            ],
             clock=clock,
         )
         return [

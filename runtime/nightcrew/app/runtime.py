@@ -5,6 +5,9 @@ from pathlib import Path
 
 from nightcrew.app.engine import Engine
 from nightcrew.config.settings import OFF, Settings
+from nightcrew.gateway.brokers.adapters import installed
+from nightcrew.gateway.brokers.gateway import BrokerGateway
+from nightcrew.gateway.brokers.reach import Reach
 from nightcrew.gateway.grpc.server import GrpcGateway
 from nightcrew.gateway.web.browsers import Ours
 from nightcrew.gateway.web.server import WebGateway
@@ -29,7 +32,7 @@ class Runtime(Engine):
     def __init__(
         self, settings: Settings, paths: Sequence[Path] = (), *, prune: bool = False, clock: Clock, ids: Ids
     ) -> None:
-        super().__init__(settings, paths, prune=prune, clock=clock, ids=ids)
+        super().__init__(settings, paths, prune=prune, clock=clock, ids=ids, speaks=installed)
         self.gateway = GrpcGateway(settings.grpc, self.services, clock=clock, ids=ids)
         self.open_to("grpc", self.gateway)
         self.web: WebGateway | None = None
@@ -37,3 +40,12 @@ class Runtime(Engine):
             ours = Ours(hosts=settings.hosts, origins=settings.origins)
             self.web = WebGateway(settings.http, self.services, clock=clock, ids=ids, ours=ours)
             self.open_to("web", self.web)
+        brokers = BrokerGateway(
+            events=self.services.events,
+            reads=self.store.reads,
+            bus=self.bus,
+            reach=Reach(self.addresses.checked, self.secrets),
+            clock=clock,
+            ids=ids,
+        )
+        self.open_to("brokers", brokers, subtree=brokers.supervisor)

@@ -87,6 +87,7 @@ class Bus:
         deliveries: People want outbound deliveries to be tried again.
         lags: Agents whose lagging triggers may find room; `take_lags` empties the set.
         schedules: Agents whose schedules must be looked at again; `take_schedules` empties the set.
+        agents: Agents that have changed; noted only once somebody follows them. `take_agents` empties the set.
     """
 
     def __init__(self) -> None:
@@ -101,6 +102,8 @@ class Bus:
         self._schedules: set[str] = set()
         self.lags = Signal()
         self._lags: set[str] = set()
+        self.agents = Signal()
+        self._agents: set[str] | None = None
 
     def poke_all(self) -> None:
         """Wakes everyone who looks at tables: something may have changed, and what is not known."""
@@ -120,10 +123,27 @@ class Bus:
         """Notes that the schedules of these agents have changed."""
         self._schedules.update(agent_ids)
         self.schedules.poke()
+        if self._agents is not None:
+            self.note_agents(agent_ids)
 
     def take_schedules(self) -> set[str]:
         """The agents noted since the last call."""
         taken, self._schedules = self._schedules, set()
+        return taken
+
+    def follow_agents(self) -> None:
+        """From now on agents that have changed are noted."""
+        self._agents = set()
+
+    def note_agents(self, agent_ids: Iterable[str]) -> None:
+        """Notes that these agents have changed."""
+        if self._agents is not None:
+            self._agents.update(agent_ids)
+            self.agents.poke()
+
+    def take_agents(self) -> set[str]:
+        """The agents noted since the last call."""
+        taken, self._agents = self._agents or set(), set()
         return taken
 
     def touch_lags(self, agent_ids: Iterable[str]) -> None:

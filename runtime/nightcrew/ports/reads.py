@@ -59,6 +59,9 @@ class Reads(DeliveryReads, Protocol):
         Order: create_time, update_time, id (default: create_time desc).
         """
 
+    async def agents_with_sources(self) -> list[Agent]:
+        """Agents that are not STOPPED and have a trigger that takes events from a broker."""
+
     async def agents_by_id(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
         """Those of the given agents that exist."""
 

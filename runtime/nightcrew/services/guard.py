@@ -1,11 +1,13 @@
 """What may be asked now, and of what: draining, allowed programs, features that are built, guarded tweaks."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from nightcrew.crew.registry import Registry
 from nightcrew.domain.addresses import Allowed, Own, literal, refusal
+from nightcrew.domain.broker.grammar import BrokerKind
+from nightcrew.domain.broker.url import broker_url
 from nightcrew.domain.durations import format_instant
 from nightcrew.domain.errors import FieldViolation, InvalidArgument, Unavailable
 from nightcrew.domain.event_match import check_match
@@ -35,15 +37,22 @@ class Guard:
     Args:
         registry: What `up` was given.
         kinds: Which of the kinds of programs that are off by default may run.
-        allowed: Where HTTP programs may connect to besides public addresses.
+        allowed: Where HTTP programs and brokers' clients may connect to besides public addresses.
+        speaks: Whether what speaks to a kind of broker is installed.
     """
 
     def __init__(
-        self, registry: Registry, *, kinds: Collection[str] = (), allowed: Allowed | None = None
+        self,
+        registry: Registry,
+        *,
+        kinds: Collection[str] = (),
+        allowed: Allowed | None = None,
+        speaks: Callable[[BrokerKind], bool] = lambda _kind: False,
     ) -> None:
         self._registry = registry
         self._kinds = frozenset(kinds)
         self._allowed = allowed or Allowed()
+        self._speaks = speaks
         self._closed = ""
 
     def close(self, why: str) -> None:
@@ -89,7 +98,16 @@ class Guard:
 
         found: list[FieldViolation] = []
         code: str | None = None
-        for check in (self._program, _labels, _policies, _references, _inputs, hooks, _triggers):
+        for check in (
+            self._program,
+            _labels,
+            _policies,
+            _references,
+            _inputs,
+            hooks,
+            _triggers,
+            self._sources,
+        ):
             try:
                 check(manifest)
             except InvalidArgument as error:
@@ -122,6 +140,22 @@ class Guard:
                 raise InvalidArgument.of(
                     "spec.program.http.url", f"{where.host} {why}", code="address_refused"
                 )
+
+    def _sources(self, manifest: Manifest) -> None:
+        """Whether brokers that triggers name can be spoken to, and may be: of a name that is judged as it is used."""
+        for index, trigger in enumerate(manifest.spec.triggers):
+            if trigger.event is None or not trigger.event.source_url:
+                continue
+            field = f"spec.triggers[{index}].event.source_url"
+            url = broker_url(trigger.event.source_url)
+            if not self._speaks(url.kind):
+                what = f"needs a client of {url.kind.value}, which is not installed: pip install 'nightcrew[brokers]'"
+                raise InvalidArgument.of(field, what, code="not_installed")
+            address = literal(url.host)
+            if address is not None:
+                why = refusal(address, url.port, host=url.host, allowed=self._allowed, own=Own())
+                if why:
+                    raise InvalidArgument.of(field, f"{url.host} {why}", code="address_refused")
 
     def source_of(self, program: Program, *, field: str) -> ProgramSource:
         """The source of a program that may run.
@@ -281,7 +315,5 @@ def _trigger(trigger: Trigger) -> None:
             check_match(trigger.event)
         except InvalidArgument as error:
             raise error.within("event") from error
-        if trigger.event.source_url:
-            raise InvalidArgument.of("event.source_url", "brokers are not built yet", code="not_built")
     elif trigger.webhook is None:
         raise InvalidArgument.of(trigger.kind, f"{trigger.kind} triggers are not built yet", code="not_built")

@@ -54,6 +54,11 @@ _NEWEST: Final = 2**63 - 1
 """Past what SQLite can count; a resume token may hold any number."""
 _AGENT: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id = ?"
 _AGENTS: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id IN (SELECT value FROM json_each(?))"
+# A look at each spec's text costs a start less than reading them all.
+_WITH_SOURCES: Final = (
+    f"SELECT {agent_rows.COLUMNS} FROM agents WHERE state <> 'STATE_STOPPED'"
+    " AND instr(spec, '\"source_url\"') > 0"
+)
 _EXECUTION: Final = f"SELECT {execution_rows.COLUMNS} FROM executions WHERE id = ?"
 _EXECUTIONS: Final = (
     f"SELECT {execution_rows.COLUMNS} FROM executions WHERE id IN (SELECT value FROM json_each(?))"
@@ -147,6 +152,11 @@ class SqliteReads:
         """A page of agents."""
         rows, token = await self._page(AGENTS, query)
         return Page([agent_of(row) for row in rows], token)
+
+    async def agents_with_sources(self) -> list[Agent]:
+        """Agents that are not STOPPED and have a trigger that takes events from a broker."""
+        found = map(agent_of, await self._pool.fetch(_WITH_SOURCES))
+        return [agent for agent in found if agent.spec.source_urls]
 
     async def agents_by_id(self, agent_ids: Sequence[str]) -> dict[str, Agent]:
         """Those of the given agents that exist."""
