@@ -13,7 +13,7 @@ IN_FLIGHT: Final = 100
 """Messages that a broker may have handed over and not had acknowledged: they share a commit."""
 
 Take: TypeAlias = Callable[[Message], Awaitable[bool]]
-"""Takes a message; True once it is on disk (or is unfit for ever), False if it must come again."""
+"""Takes a message; True once it is on disk (or is unfit for ever), False if the broker is to keep it."""
 
 OPTIONS: Final[dict[str, Any]] = {"apply_types": False, "logger": None}
 """Of every FastStream broker: handlers are called as they are, and nothing is logged by it."""
@@ -37,8 +37,7 @@ def subscribe(subscriber: Any, take: Take, read: Callable[[Any], Message]) -> No
     async def handle(message: Any) -> None:
         if await take(read(message)):
             await message.ack()
-        else:
-            await message.nack()
+        # What was not taken is left as it is: refused at once, it would come at once again while we drain.
 
     subscriber(handle)
 

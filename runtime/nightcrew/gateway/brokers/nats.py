@@ -1,6 +1,6 @@
 """NATS JetStream: a durable pull consumer on the stream that holds the subject."""
 
-from typing import Any
+from typing import Any, Final
 
 from faststream.nats import JStream, NatsBroker, PullSub
 from nats.js.api import ConsumerConfig, DeliverPolicy
@@ -9,6 +9,9 @@ from nats.js.errors import NotFoundError
 from nightcrew.domain.broker.message import Message
 from nightcrew.gateway.brokers.access import Access
 from nightcrew.gateway.brokers.broker import IN_FLIGHT, MANUAL, OPTIONS, Take, security, subscribe, texts
+
+ACK_WAIT: Final = 15
+"""Seconds after which a message that was not acknowledged comes again: its reader has died."""
 
 
 async def connect(access: Access, take: Take) -> NatsBroker:
@@ -47,7 +50,7 @@ async def connect(access: Access, take: Take) -> NatsBroker:
         stream=declared,
         durable=durable,
         config=ConsumerConfig(
-            durable_name=durable, deliver_policy=start, ack_wait=30, max_ack_pending=10 * IN_FLIGHT
+            durable_name=durable, deliver_policy=start, ack_wait=ACK_WAIT, max_ack_pending=10 * IN_FLIGHT
         ),
         pull_sub=PullSub(batch_size=IN_FLIGHT, timeout=1.0),
         **MANUAL,

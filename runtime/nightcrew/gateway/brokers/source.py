@@ -84,10 +84,11 @@ class Source:
         await _knock(access)
         async with asyncio.timeout(CONNECT_TIME):
             broker = await adapter(self.url.kind)(access, self._take)
-            await broker.start()
-        log.info("events are taken", source=self.url.public)
-        ready()
         try:
+            async with asyncio.timeout(CONNECT_TIME):
+                await broker.start()
+            log.info("events are taken", source=self.url.public)
+            ready()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(), name="pump")
                 group.create_task(self._watch(broker), name="watch")
