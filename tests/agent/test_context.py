@@ -1,10 +1,13 @@
 """Context.state: a copy, saved when it changed, refused with a reason."""
 
+from typing import cast
+
 import pytest
 import structlog
 
 from nightcrew.agent import Context, StateUnavailable
-from nightcrew.agent.context import CancelFlag, Memory
+from nightcrew.agent.base_context import CancelFlag, Memory
+from nightcrew.agent.durable import Durable
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.execution import TriggerKind, TriggerRef
 
@@ -18,6 +21,7 @@ def make(memory: Memory, flag: CancelFlag | None = None) -> Context:
         log=structlog.get_logger,
         memory=memory,
         cancellation=flag or CancelFlag(),
+        durable=cast("Durable", None),
     )
 
 

@@ -34,7 +34,7 @@ class Host:
     def __init__(self):
         self.jobs, self.asked, self.answers = {}, [], {}
 
-    async def run(self, job, sink):
+    async def run(self, job, sink, desk):
         self.jobs[job.execution_id] = (job, sink)
         answer = self.answers[job.execution_id] = asyncio.get_running_loop().create_future()
         return await answer

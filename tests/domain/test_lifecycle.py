@@ -25,15 +25,15 @@ ERROR      ACTIVE  refused ACTIVE  STOPPING  refused  refused
 """
 
 EXECUTIONS = """
-           claim   succeed   fail    retry_later time_out  interrupt wait    wake    cancel    cancelled crash_loop retry   signal
-QUEUED     RUNNING refused   refused refused     TIMED_OUT refused   refused refused CANCELLED refused   FAILED     refused stays
-RUNNING    refused SUCCEEDED FAILED  RETRYING    TIMED_OUT QUEUED    WAITING refused stays     CANCELLED refused    refused stays
-WAITING    refused refused   refused refused     TIMED_OUT refused   refused QUEUED  CANCELLED refused   refused    refused stays
-RETRYING   refused refused   refused refused     TIMED_OUT refused   refused QUEUED  CANCELLED refused   refused    refused stays
-SUCCEEDED  refused refused   refused refused     refused   refused   refused refused stays     refused   refused    stays   refused
-FAILED     refused refused   refused refused     refused   refused   refused refused stays     refused   refused    stays   refused
-CANCELLED  refused refused   refused refused     refused   refused   refused refused stays     refused   refused    stays   refused
-TIMED_OUT  refused refused   refused refused     refused   refused   refused refused stays     refused   refused    stays   refused
+          claim   succeed   fail    retry_later time_out  interrupt wait    wake    cancel    cancel_journaled cancelled crash_loop retry   signal
+QUEUED    RUNNING refused   refused refused     TIMED_OUT refused   refused refused CANCELLED stays            refused   FAILED     refused stays
+RUNNING   refused SUCCEEDED FAILED  RETRYING    TIMED_OUT QUEUED    WAITING refused stays     stays            CANCELLED refused    refused stays
+WAITING   refused refused   refused refused     TIMED_OUT refused   refused QUEUED  CANCELLED QUEUED           refused   refused    refused stays
+RETRYING  refused refused   refused refused     TIMED_OUT refused   refused QUEUED  CANCELLED QUEUED           refused   refused    refused stays
+SUCCEEDED refused refused   refused refused     refused   refused   refused refused stays     stays            refused   refused    stays   refused
+FAILED    refused refused   refused refused     refused   refused   refused refused stays     stays            refused   refused    stays   refused
+CANCELLED refused refused   refused refused     refused   refused   refused refused stays     stays            refused   refused    stays   refused
+TIMED_OUT refused refused   refused refused     refused   refused   refused refused stays     stays            refused   refused    stays   refused
 """
 
 

@@ -39,8 +39,12 @@ def judged(
 
 def expected(end, asked, *, again):
     """The event, from semantics.md, in the order of its sentences."""
-    if end is End.RETURNED:
+    if end in {End.RETURNED, End.CONTINUED}:
         return ExecutionEvent.SUCCEED  # what it did has happened
+    if end is End.SUSPENDED and asked is not Asked.DEADLINE:
+        return ExecutionEvent.WAIT
+    if end is End.PARKED and asked not in {Asked.DEADLINE, Asked.CANCEL}:
+        return ExecutionEvent.WAIT
     if asked is Asked.CANCEL:
         return ExecutionEvent.CANCELLED
     if end is End.NOT_LOADED:
@@ -53,7 +57,7 @@ def expected(end, asked, *, again):
         return ExecutionEvent.INTERRUPT
     if again and end is not End.ABANDONED:
         return ExecutionEvent.RETRY_LATER
-    return ExecutionEvent.TIME_OUT if asked is Asked.TIME_OUT else ExecutionEvent.FAIL
+    return ExecutionEvent.TIME_OUT if asked in {Asked.TIME_OUT, Asked.SILENT} else ExecutionEvent.FAIL
 
 
 @pytest.mark.parametrize("deadline", DEADLINES)
@@ -67,7 +71,10 @@ def test_the_whole_grid(end, asked, attempt, deadline):
     assert (verdict.next_attempt_time is not None) is (following is ExecutionState.RETRYING)
     failed = following in {ExecutionState.FAILED, ExecutionState.TIMED_OUT}
     assert verdict.counts is failed
-    assert (verdict.error is None) is (following in {ExecutionState.SUCCEEDED, ExecutionState.CANCELLED})
+    no_fault = {ExecutionState.SUCCEEDED, ExecutionState.CANCELLED}
+    assert (verdict.error is None) is (
+        following in no_fault or (verdict.event is ExecutionEvent.WAIT and end is not End.PARKED)
+    )
     faults = {End.NOT_LOADED: "program_load", End.ABANDONED: "unkillable"}
     drained = asked is Asked.DRAIN and end is End.ABANDONED
     assert verdict.agent_fault == ("" if drained else faults.get(end, ""))

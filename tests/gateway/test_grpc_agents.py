@@ -101,7 +101,6 @@ BAD = [
         ["agent.spec.triggers[0].schedule.time_zone"],
         "invalid_argument",
     ),
-    ({"execution": {"heartbeat_timeout": "3s"}}, ["agent.spec.execution.heartbeat_timeout"], "not_built"),
     ({"execution": {"timeout": "-3s"}}, ["agent.spec.execution"], "invalid_argument"),
     (
         {"execution": {"retry": {"max_attempts": 0}}},

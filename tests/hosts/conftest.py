@@ -14,6 +14,7 @@ import psutil
 import pytest
 import structlog
 from tests.hosts.support.commands import MINIMAL, job_of
+from tests.hosts.support.desk import DESK
 
 from nightcrew.domain.addresses import Allowed
 from nightcrew.domain.execution import TriggerKind, TriggerRef
@@ -229,7 +230,7 @@ async def run(tmp_path, command_host, sink):
     host = command_host()
 
     async def run(*argv, **rest):
-        return await host.run(job_of(tmp_path, *argv, **rest), sink)
+        return await host.run(job_of(tmp_path, *argv, **rest), sink, DESK)
 
     run.host = host
     yield run

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.hosts.support.commands import alive, job_of, sh, started
+from tests.hosts.support.desk import DESK
 
 from nightcrew.domain.log import LogStream
 from nightcrew.hosts.command.groups import kill_survivors
@@ -88,7 +89,7 @@ async def test_what_left_its_group_holds_nothing_up_and_is_a_survivor(run, sink,
 async def _watched(host, *jobs, sink):
     watch = asyncio.create_task(host.watch())
     try:
-        return await asyncio.gather(*(host.run(one, sink) for one in jobs))
+        return await asyncio.gather(*(host.run(one, sink, DESK) for one in jobs))
     finally:
         watch.cancel()
 
@@ -105,10 +106,10 @@ async def test_too_much_memory_or_too_many_processes_end_it(command_host, sink, 
 
 async def test_the_kernels_limits(command_host, sink, tmp_path):
     host = command_host(cpu_seconds=1, file_size=10_000)
-    outcome = await host.run(job_of(tmp_path, *sh("head -c 20000 /dev/zero > big; echo $?")), sink)
+    outcome = await host.run(job_of(tmp_path, *sh("head -c 20000 /dev/zero > big; echo $?")), sink, DESK)
     assert (tmp_path / "big").stat().st_size == 10_000
     assert outcome != Succeeded("0")
-    outcome = await host.run(job_of(tmp_path, *sh("while :; do :; done")), sink)
+    outcome = await host.run(job_of(tmp_path, *sh("while :; do :; done")), sink, DESK)
     assert outcome.error.type == "signal_SIGXCPU"
     assert "it used all the CPU time that it may" in outcome.error.message
 
@@ -116,7 +117,7 @@ async def test_the_kernels_limits(command_host, sink, tmp_path):
 async def test_so_many_run_at_once_and_those_that_wait_can_be_ended(command_host, sink, tmp_path, until):
     host = command_host(at_once=1)
     jobs = [job_of(tmp_path, *sh("sleep 60"), execution_id=name) for name in "abcd"]
-    tasks = [asyncio.create_task(host.run(job, sink)) for job in jobs]
+    tasks = [asyncio.create_task(host.run(job, sink, DESK)) for job in jobs]
     await until(lambda: host.running == 1)
     host.cancel("b", 1)
     host.kill("c", 1)
@@ -128,4 +129,4 @@ async def test_so_many_run_at_once_and_those_that_wait_can_be_ended(command_host
     await until(lambda: host.running == 1)
     host.kill("d", 1)
     assert await tasks[3] == Interrupted("killed")
-    assert await host.run(job_of(tmp_path, *sh("echo 1")), sink) == Succeeded("1")
+    assert await host.run(job_of(tmp_path, *sh("echo 1")), sink, DESK) == Succeeded("1")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.hosts.support.desk import DESK
 
 from nightcrew.domain.execution import TriggerKind, TriggerRef
 from nightcrew.domain.log import LogStream
@@ -38,7 +39,7 @@ async def host():
 
 async def run(host, job, sink):
     async with asyncio.timeout(60):
-        outcome = await host.run(job, sink)
+        outcome = await host.run(job, sink, DESK)
     assert isinstance(outcome, Succeeded), outcome
     return json.loads(outcome.result)
 
@@ -97,7 +98,7 @@ async def test_cancel_within_a_second(host, programs, sink, until, tmp_path):
         lambda code: code.replace("await asyncio.sleep", "print('asleep'); await asyncio.sleep"),
     )
     job = dataclasses.replace(job, input={"input_value": "x", "tweaks": {"Slow-1": {"secs": 600}}})
-    running = asyncio.create_task(host.run(job, sink))
+    running = asyncio.create_task(host.run(job, sink, DESK))
     await until(lambda: sink.messages(LogStream.STDOUT) == ["asleep"])
     began = time.monotonic()
     host.cancel(job.execution_id, job.lease)
@@ -147,7 +148,7 @@ async def test_sessions(host, programs, sink):
     ],
 )
 async def test_inputs_that_do_not_fit(host, programs, sink, given, said):
-    outcome = await host.run(programs.flow("slow_sleep", given=given), sink)
+    outcome = await host.run(programs.flow("slow_sleep", given=given), sink, DESK)
     assert isinstance(outcome, Failed)
     assert outcome.error.type == "invalid_input"
     assert outcome.error.retryable is False
@@ -173,7 +174,7 @@ async def test_a_component_that_fails(host, programs, sink, tmp_path):
         programs,
         lambda code: code.replace("await asyncio.sleep(float(self.secs))", 'raise KeyError("the reason")'),
     )
-    outcome = await host.run(job, sink)
+    outcome = await host.run(job, sink, DESK)
     assert isinstance(outcome, Failed)
     assert outcome.error.type == "KeyError"
     assert "the reason" in outcome.error.message
@@ -216,16 +217,16 @@ async def test_global_variables(host, programs, sink, tmp_path):
 
 async def test_a_flow_that_does_not_load(host, programs, sink, tmp_path):
     job = edited(tmp_path, programs, lambda _: "class Slow(:\n")
-    outcome = await host.run(job, sink)
+    outcome = await host.run(job, sink, DESK)
     assert isinstance(outcome, NotLoaded), outcome
     assert outcome.error.type == "program_load"
     assert "edited.json" in outcome.error.message
     (tmp_path / "edited.json").write_text('{\n"data": ')
-    outcome = await host.run(job, sink)
+    outcome = await host.run(job, sink, DESK)
     assert isinstance(outcome, NotLoaded)
     assert "edited.json:2" in outcome.error.message
     (tmp_path / "edited.json").unlink()
-    outcome = await host.run(job, sink)
+    outcome = await host.run(job, sink, DESK)
     assert "can't be read" in outcome.error.message
     shutil.copy(FLOWS / "slow_sleep.json", tmp_path / "edited.json")
     given = {"input_value": "again", "tweaks": {"Slow-1": {"secs": 0}}}

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from tests.hosts.support.desk import DESK
 
 from nightcrew.hosts.inline import InlineHost
 from nightcrew.ports.host import Abandoned, Cancelled, Failed, Interrupted, NotLoaded, Succeeded
@@ -99,13 +100,13 @@ def module(programs):
 
 
 async def test_what_it_returns(host, programs, module, sink):
-    outcome = await host.run(programs.job(module, "echo", given={"a": [1, None]}), sink)
+    outcome = await host.run(programs.job(module, "echo", given={"a": [1, None]}), sink, DESK)
     assert outcome == Succeeded('{"a":[1,null]}')
     assert host.running == 0
 
 
 async def test_how_it_fails(host, programs, module, sink):
-    outcome = await host.run(programs.job(module, "fails"), sink)
+    outcome = await host.run(programs.job(module, "fails"), sink, DESK)
     assert isinstance(outcome, Failed)
     assert outcome.error.type == "KeyError"
     assert outcome.error.retryable
@@ -113,43 +114,43 @@ async def test_how_it_fails(host, programs, module, sink):
     assert "hosts/inline.py" not in outcome.error.traceback
     assert "programs/entry.py" not in outcome.error.traceback
 
-    outcome = await host.run(programs.job(module, "gives_up"), sink)
+    outcome = await host.run(programs.job(module, "gives_up"), sink, DESK)
     assert (outcome.error.type, outcome.error.retryable) == ("NonRetryable", False)
-    outcome = await host.run(programs.job(module, "exits"), sink)
+    outcome = await host.run(programs.job(module, "exits"), sink, DESK)
     assert outcome.error.type == "SystemExit"
-    outcome = await host.run(programs.job(module, "cancels_itself"), sink)
+    outcome = await host.run(programs.job(module, "cancels_itself"), sink, DESK)
     assert outcome.error.type == "CancelledError", "nobody asked for a cancel"
-    outcome = await host.run(programs.job(module, "no_json"), sink)
+    outcome = await host.run(programs.job(module, "no_json"), sink, DESK)
     assert (outcome.error.type, outcome.error.retryable) == ("result_not_json", False)
-    outcome = await host.run(programs.job(module, "blocks"), sink)
+    outcome = await host.run(programs.job(module, "blocks"), sink, DESK)
     assert (outcome.error.type, outcome.error.message) == ("invalid_input", "input.seconds: is required")
 
 
 async def test_what_can_not_be_loaded(host, programs, module, sink):
-    outcome = await host.run(programs.job(module, "nothing_there"), sink)
+    outcome = await host.run(programs.job(module, "nothing_there"), sink, DESK)
     assert isinstance(outcome, NotLoaded)
     assert outcome.error.type == "program_load"
     assert "nothing_there" in outcome.error.message
     bad = programs.write("x = 1\ndef f(:\n", name="prog_bad")
-    outcome = await host.run(programs.job(bad, "f"), sink)
+    outcome = await host.run(programs.job(bad, "f"), sink, DESK)
     assert isinstance(outcome, NotLoaded)
     assert "prog_bad.py:2" in outcome.error.message
 
 
 async def test_state(host, programs, module, sink):
-    outcome = await host.run(programs.job(module, "counts", memory={"n": 4}), sink)
+    outcome = await host.run(programs.job(module, "counts", memory={"n": 4}), sink, DESK)
     assert outcome == Succeeded("5", '{"n":5}')
-    outcome = await host.run(programs.job(module, "spoils"), sink)
+    outcome = await host.run(programs.job(module, "spoils"), sink, DESK)
     assert (outcome.error.type, outcome.error.retryable) == ("state_not_json", False)
     job = programs.job(module, "counts", memory=None, memory_refusal="max_concurrency is 3")
-    outcome = await host.run(job, sink)
+    outcome = await host.run(job, sink, DESK)
     assert outcome.error.type == "StateUnavailable"
     assert "is 3" in outcome.error.message
 
 
 async def test_cancel(host, programs, module, sink, until):
     job = programs.job(module, "waits")
-    run = asyncio.create_task(host.run(job, sink))
+    run = asyncio.create_task(host.run(job, sink, DESK))
     started = await started_of(module, until, job)
     assert started
     host.cancel(job.execution_id, lease=2)
@@ -162,7 +163,7 @@ async def test_cancel(host, programs, module, sink, until):
 
 async def test_one_that_returns_in_its_grace_has_succeeded(host, programs, module, sink, until):
     job = programs.job(module, "makes_good")
-    run = asyncio.create_task(host.run(job, sink))
+    run = asyncio.create_task(host.run(job, sink, DESK))
     await started_of(module, until, job)
     host.cancel(job.execution_id, job.lease)
     assert await run == Succeeded('"made good"')
@@ -170,7 +171,7 @@ async def test_one_that_returns_in_its_grace_has_succeeded(host, programs, modul
 
 async def test_cancel_before_the_first_step(host, programs, module, sink):
     job = programs.job(module, "waits")
-    run = asyncio.create_task(host.run(job, sink))
+    run = asyncio.create_task(host.run(job, sink, DESK))
     await asyncio.sleep(0)
     host.cancel(job.execution_id, job.lease)
     assert await run == Cancelled()
@@ -178,7 +179,7 @@ async def test_cancel_before_the_first_step(host, programs, module, sink):
 
 async def test_kill(host, programs, module, sink, until):
     job = programs.job(module, "waits")
-    run = asyncio.create_task(host.run(job, sink))
+    run = asyncio.create_task(host.run(job, sink, DESK))
     await started_of(module, until, job)
     host.kill(job.execution_id, job.lease)
     assert await run == Interrupted("killed")
@@ -186,7 +187,7 @@ async def test_kill(host, programs, module, sink, until):
 
 async def test_one_that_holds_on_is_abandoned(host, programs, module, sink, until):
     job = programs.job(module, "holds_on")
-    run = asyncio.create_task(host.run(job, sink))
+    run = asyncio.create_task(host.run(job, sink, DESK))
     started = await started_of(module, until, job)
     host.cancel(job.execution_id, job.lease)
     host.kill(job.execution_id, job.lease)
@@ -200,7 +201,7 @@ async def test_one_that_holds_on_is_abandoned(host, programs, module, sink, unti
 
 async def test_cancelling_the_awaiting_task_ends_the_program(host, programs, module, sink, until):
     job = programs.job(module, "waits")
-    run = asyncio.create_task(host.run(job, sink))
+    run = asyncio.create_task(host.run(job, sink, DESK))
     await started_of(module, until, job)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -211,7 +212,7 @@ async def test_cancelling_the_awaiting_task_ends_the_program(host, programs, mod
 @pytest.mark.parametrize("attribute", ["blocks", "blocks_in_a_child"])
 async def test_one_that_blocks_the_loop_is_named(host, programs, module, sink, until, attribute):
     job = programs.job(module, attribute, given={"seconds": 0.6})
-    await host.run(job, sink)
+    await host.run(job, sink, DESK)
     assert host.blocked == 1
     await until(lambda: len(sink.entries) == 1)
     (entry,) = sink.entries
@@ -221,13 +222,13 @@ async def test_one_that_blocks_the_loop_is_named(host, programs, module, sink, u
 
 async def test_many_short_ones_are_not_named(host, programs, module, sink):
     jobs = [programs.job(module, "blocks", given={"seconds": 0.01}) for _ in range(60)]
-    await asyncio.gather(*[host.run(one, sink) for one in jobs])
+    await asyncio.gather(*[host.run(one, sink, DESK) for one in jobs])
     assert host.blocked == 0, "together they held the loop for 0.6 s, but none of them did"
 
 
 async def test_one_that_does_not_block_is_not_named(host, programs, module, sink):
-    await host.run(programs.job(module, "blocks", given={"seconds": 0.1}), sink)
-    await host.run(programs.job(module, "echo"), sink)
+    await host.run(programs.job(module, "blocks", given={"seconds": 0.1}), sink, DESK)
+    await host.run(programs.job(module, "echo"), sink, DESK)
     assert host.blocked == 0
 
 
@@ -239,7 +240,7 @@ async def test_fifty_at_once_are_not_mixed_up(host, programs, module, until, cap
         sinks[n] = type("S", (), {})()
         sinks[n].entries = []
         sinks[n].write = sinks[n].entries.extend
-        runs.append(host.run(job, sinks[n]))
+        runs.append(host.run(job, sinks[n], DESK))
     with capturing():
         outcomes = await asyncio.gather(*runs)
     assert all(isinstance(one, Succeeded) for one in outcomes), outcomes

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.hosts.support.desk import DESK
 
 from nightcrew.domain.errors import Unavailable
 from nightcrew.hosts.process.host import ProcessHost
@@ -17,12 +18,12 @@ from nightcrew.ports.host import Interrupted
 
 async def test_it_is_not_run_when_it_is_not_served(job, sink):
     with pytest.raises(Unavailable):
-        await ProcessHost().run(job("echo"), sink)
+        await ProcessHost().run(job("echo"), sink, DESK)
 
 
 async def test_the_end_of_the_host_ends_its_runs(serving, gone, job, sink, mark, until):
     async with serving() as host:
-        run = asyncio.create_task(host.run(job("sleeps", given={"mark": mark}), sink))
+        run = asyncio.create_task(host.run(job("sleeps", given={"mark": mark}), sink, DESK))
         await until(lambda: Path(mark).exists())
         pid = host.workers[0].pid
     outcome = await run
@@ -33,7 +34,7 @@ async def test_the_end_of_the_host_ends_its_runs(serving, gone, job, sink, mark,
 
 async def test_the_end_of_the_host_while_a_worker_starts(serving, job, sink):
     async with serving() as host:
-        run = asyncio.create_task(host.run(job("echo"), sink))
+        run = asyncio.create_task(host.run(job("echo"), sink, DESK))
         await asyncio.sleep(0)
     outcome = await run
     assert isinstance(outcome, Interrupted)
@@ -54,7 +55,7 @@ async def main():
     ready = asyncio.Event()
     life = asyncio.create_task(host.serve(ready.set))
     await ready.wait()
-    await asyncio.gather(*[host.run(job(n), Sink()) for n in range(3)])
+    await asyncio.gather(*[host.run(job(n), Sink(), None) for n in range(3)])
 
 asyncio.run(main())
 """

@@ -1,6 +1,7 @@
 """Where a program runs."""
 
 import pytest
+from tests.hosts.support.desk import DESK
 
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.spec.program import Isolation
@@ -40,7 +41,7 @@ class Named:
         self.name = name
         self.told = []
 
-    async def run(self, job, sink):
+    async def run(self, job, sink, desk):
         return Succeeded(f'"{self.name}"')
 
     def cancel(self, execution_id, lease):
@@ -58,7 +59,7 @@ async def test_routing(programs, sink, isolation, own, where):
     inline, process, command = Named("inline"), Named("process"), Named("command")
     host = RoutingHost(inline, process, command)
     job = programs.job("m", "f", isolation=isolation, own_worker=own)
-    assert await host.run(job, sink) == Succeeded(f'"{where}"')
+    assert await host.run(job, sink, DESK) == Succeeded(f'"{where}"')
     host.cancel("e", 1)
     host.kill("e", 2)
     assert inline.told == process.told == command.told == [("cancel", "e", 1), ("kill", "e", 2)]
@@ -71,4 +72,4 @@ async def test_commands_and_endpoints_have_their_place_however_often_they_were_i
 ):
     host = RoutingHost(Named("inline"), Named("process"), Named("command"))
     job = programs.job("m", "f", source=source, own_worker=own)
-    assert await host.run(job, sink) == Succeeded(f'"{where}"')
+    assert await host.run(job, sink, DESK) == Succeeded(f'"{where}"')

@@ -2,14 +2,16 @@
 # ruff: noqa: A002, A006 - `input` is the contract's name
 
 import dataclasses
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import pytest
 import structlog
 from pydantic import BaseModel
 from structlog.testing import CapturingLogger
 
-from nightcrew.agent.context import CancelFlag, Context, Memory
+from nightcrew.agent.base_context import CancelFlag, Memory
+from nightcrew.agent.context import Context
+from nightcrew.agent.durable import Durable
 from nightcrew.domain.execution import TriggerKind, TriggerRef
 from nightcrew.programs.entry import Entry
 from nightcrew.programs.errors import InvalidInput, LoadError
@@ -39,6 +41,7 @@ def call(target, given=None, log=None):
         log=lambda: structlog.wrap_logger(log or CapturingLogger(), processors=[]),
         memory=Memory({}),
         cancellation=CancelFlag(),
+        durable=cast("Durable", None),
     )
     return Entry.of(target, path="p.py").call(ctx, given or {})
 

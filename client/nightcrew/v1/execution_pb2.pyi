@@ -230,6 +230,8 @@ class TriggerRef(_message.Message):
         """By the agent being ACTIVE."""
         KIND_RETRY: TriggerRef._Kind.ValueType  # 7
         """By RetryExecution."""
+        KIND_CALL: TriggerRef._Kind.ValueType  # 8
+        """By `ctx.call` of another execution, which waits for its end."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """The ways in which an execution is made."""
@@ -250,6 +252,8 @@ class TriggerRef(_message.Message):
     """By the agent being ACTIVE."""
     KIND_RETRY: TriggerRef.Kind.ValueType  # 7
     """By RetryExecution."""
+    KIND_CALL: TriggerRef.Kind.ValueType  # 8
+    """By `ctx.call` of another execution, which waits for its end."""
 
     KIND_FIELD_NUMBER: _builtins.int
     TRIGGER_ID_FIELD_NUMBER: _builtins.int
@@ -261,11 +265,13 @@ class TriggerRef(_message.Message):
     kind: Global___TriggerRef.Kind.ValueType
     """The way."""
     trigger_id: _builtins.str
-    """The trigger that fired; empty for MANUAL and RETRY."""
+    """The trigger that fired; empty for MANUAL, CALL and RETRY."""
     event_id: _builtins.str
     """The event that matched; set for EVENT."""
     cause_execution_id: _builtins.str
-    """The execution that led to this one: the one retried, or the one whose event matched. Empty when none did."""
+    """The execution that led to this one: the one retried, that called it, that went on as it, or whose event matched.
+    Empty when none did.
+    """
     event_sequence: _builtins.int
     """The sequence of the event that matched; set for EVENT. The events about this execution have it as their
     cause_sequence.

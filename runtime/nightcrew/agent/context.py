@@ -1,139 +1,202 @@
-"""What a program is given of its run: who it is, what made it run, its log, and the agent's kept state."""
+"""The Context: what a program can do that outlives it, for async programs and, blocking, for sync ones."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+# ruff: noqa: ASYNC109 - the time limits are durable ones, not asyncio's
 
-from structlog.typing import FilteringBoundLogger
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
-from nightcrew.agent.errors import StateUnavailable
-from nightcrew.domain.execution import TriggerRef
-from nightcrew.domain.values import checked, decode
+from nightcrew.agent.arguments import Span, span
+from nightcrew.agent.base_context import BaseContext
+from nightcrew.agent.retry import Retry
+from nightcrew.domain.errors import InvalidArgument
 
-
-class Cancellation(Protocol):
-    """Whether an end was asked for."""
-
-    @property
-    def requested(self) -> bool:
-        """True from the moment the execution's cancel was asked for."""
+T = TypeVar("T")
 
 
-class CancelFlag:
-    """A Cancellation that a host sets; one plain attribute, so that any thread may read it."""
+class Context(BaseContext):
+    """What an async program is given. Durable calls are journaled: when it runs again the journal answers.
 
-    __slots__ = ("requested",)
-
-    def __init__(self) -> None:
-        self.requested = False
-
-
-class Memory:
-    """The agent's kept dictionary during one attempt: parsed when first used, written back if it changed.
-
-    Args:
-        kept: What the store holds, or None where the agent may not use it.
-        refusal: Why not.
+    The code between them must do the same each time; what it does to the world belongs in a step.
     """
 
-    __slots__ = ("_before", "_kept", "_refusal", "_value")
+    __slots__ = ()
 
-    def __init__(self, kept: Mapping[str, Any] | None, refusal: str = "") -> None:
-        self._kept = kept
-        self._refusal = refusal
-        self._value: dict[str, Any] | None = None
-        self._before = ""
-
-    def value(self) -> dict[str, Any]:
-        """The dictionary itself, a copy that belongs to this attempt.
-
-        Raises:
-            StateUnavailable: The agent may not use it; says why.
-        """
-        if self._value is None:
-            if self._kept is None:
-                raise StateUnavailable(
-                    self._refusal
-                    or "ctx.state needs max_concurrency 1: two executions at once would overwrite each other"
-                )
-            self._before = checked(dict(self._kept), field="state")
-            self._value = decode(self._before)
-        return self._value
-
-    def changed(self) -> str | None:
-        """The JSON text to save, or None if it was not used or is as it was.
-
-        Raises:
-            InvalidArgument: What it holds is no JSON or over 1 MiB.
-        """
-        if self._value is None:
-            return None
-        text = checked(self._value, field="state")
-        return text if text != self._before else None
-
-
-class Context:
-    """One attempt of one execution, as its program sees it.
-
-    Attributes:
-        execution_id: The execution's id, the same in every attempt.
-        agent_id: The agent's id.
-        attempt: 1 for the first.
-        labels: The execution's labels.
-        trigger: What made it: `kind`, `trigger_id`, `nominal_time` (schedules), `event_id`,
-            `cause_execution_id`.
-    """
-
-    __slots__ = (
-        "_cancellation",
-        "_log",
-        "_make_log",
-        "_memory",
-        "agent_id",
-        "attempt",
-        "execution_id",
-        "labels",
-        "trigger",
-    )
-
-    def __init__(
+    async def step(
         self,
-        *,
-        execution_id: str,
-        agent_id: str,
-        attempt: int,
-        trigger: TriggerRef,
-        log: Callable[[], FilteringBoundLogger],
-        memory: Memory,
-        cancellation: Cancellation,
-        labels: Mapping[str, str] | None = None,
-    ) -> None:
-        self.execution_id = execution_id
-        self.agent_id = agent_id
-        self.attempt = attempt
-        self.labels = dict(labels or {})
-        self.trigger = trigger
-        self._make_log = log
-        self._log: FilteringBoundLogger | None = None
-        self._memory = memory
-        self._cancellation = cancellation
+        name: str,
+        function: Callable[..., Any],
+        /,
+        *args: Any,
+        key: str = "",
+        retry: Retry | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Runs `function(*args, **kwargs)` once and journals its JSON result; not run again after a crash.
 
-    @property
-    def log(self) -> FilteringBoundLogger:
-        """A structlog logger: `ctx.log.info("sent", orders=3)` is kept with its fields."""
-        if self._log is None:  # made when it is first used: most short runs never log
-            self._log = self._make_log()
-        return self._log
+        A sync function runs in a thread. Parallel steps are tasks: `asyncio.gather(ctx.step(…), ctx.step(…))`.
 
-    @property
-    def state(self) -> dict[str, Any]:
-        """The agent's dictionary: loaded at the start, saved when the attempt succeeds, dropped when it fails.
+        Args:
+            name: What it is called in the journal.
+            function: Async or not.
+            args: Its arguments; the journal keeps a digest of them.
+            key: Finds the entry wherever the code that asks for it has moved.
+            retry: How it is tried again when it fails; not at all by default.
+            kwargs: Its named arguments.
 
         Raises:
-            StateUnavailable: The agent's max_concurrency is not 1.
+            Exception: What the function raised; the same when the journal answers.
         """
-        return self._memory.value()
+        return await self._durable.step(name, function, args, kwargs, key=key, retry=retry)
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether the execution was asked to end: long sync loops look at it and return."""
-        return self._cancellation.requested
+    async def sleep(
+        self, seconds: Span = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
+    ) -> None:
+        """Waits; the program is left meanwhile and costs no memory, and it survives restarts."""
+        await self._durable.sleep(_whole(seconds, minutes=minutes, hours=hours, days=days))
+
+    async def wait_signal(self, name: str, *, timeout: Span | None = None, message: str = "") -> Any:
+        """Waits for a signal that people or other systems send, and returns its payload.
+
+        Args:
+            name: The signal's name. One that was sent before is there already.
+            timeout: Seconds or a timedelta.
+            message: What is asked, for whoever is to answer: shown with the execution.
+
+        Raises:
+            TimeoutError: None came in time.
+        """
+        return await self._durable.wait_signal(name, timeout=_limit(timeout), message=message)
+
+    async def wait_event(self, type: str, *, filter: str = "", timeout: Span | None = None) -> dict[str, Any]:  # noqa: A002 - the contract's word
+        """Waits for an event of this type (exact, or a prefix that ends with `*`) and returns it as a CloudEvent.
+
+        Args:
+            type: Which events. Those from before the wait do not count.
+            filter: A CEL expression over `event`.
+            timeout: Seconds or a timedelta.
+
+        Raises:
+            TimeoutError: None came in time.
+        """
+        return await self._durable.wait_event(type, filter=filter, timeout=_limit(timeout))
+
+    async def call(
+        self,
+        agent: str,
+        input: Mapping[str, Any] | None = None,  # noqa: A002 - the contract's word
+        *,
+        timeout: Span | None = None,
+    ) -> Any:
+        """Has another agent run and returns its result; the call survives restarts, a cancel is passed on.
+
+        Raises:
+            CallFailed: It did not succeed, or could not be called.
+            TimeoutError: It has not ended in time; it goes on.
+        """
+        return await self._durable.call(agent, dict(input or {}), timeout=_limit(timeout))
+
+    async def publish(
+        self,
+        type: str,  # noqa: A002 - the contract's word
+        data: Any = None,
+        *,
+        source: str = "",
+        subject: str = "",
+        extensions: Mapping[str, str] | None = None,
+    ) -> None:
+        """Publishes an event, once: it and its journal entry are one commit. The source is the agent by default."""
+        await self._durable.publish(type, data, source=source, subject=subject, extensions=extensions or {})
+
+    async def now(self) -> datetime:
+        """The time; the same when the program runs again."""
+        return await self._durable.now()
+
+    async def random(self) -> float:
+        """A number in [0, 1); the same when the program runs again."""
+        return await self._durable.random()
+
+    async def save_state(self) -> None:
+        """Saves `ctx.state` at once, not only with the outcome."""
+        await self._durable.save_state()
+
+
+class SyncContext(BaseContext):
+    """What a sync program is given: the same calls, each of which returns when it is done."""
+
+    __slots__ = ()
+
+    def step(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        /,
+        *args: Any,
+        key: str = "",
+        retry: Retry | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """See Context.step."""
+        return _done(self._durable.step(name, function, args, kwargs, key=key, retry=retry))
+
+    def sleep(self, seconds: Span = 0, *, minutes: float = 0, hours: float = 0, days: float = 0) -> None:
+        """See Context.sleep."""
+        _done(self._durable.sleep(_whole(seconds, minutes=minutes, hours=hours, days=days)))
+
+    def wait_signal(self, name: str, *, timeout: Span | None = None, message: str = "") -> Any:
+        """See Context.wait_signal."""
+        return _done(self._durable.wait_signal(name, timeout=_limit(timeout), message=message))
+
+    def wait_event(self, type: str, *, filter: str = "", timeout: Span | None = None) -> dict[str, Any]:  # noqa: A002 - the contract's word
+        """See Context.wait_event."""
+        return _done(self._durable.wait_event(type, filter=filter, timeout=_limit(timeout)))
+
+    def call(self, agent: str, input: Mapping[str, Any] | None = None, *, timeout: Span | None = None) -> Any:  # noqa: A002 - the contract's word
+        """See Context.call."""
+        return _done(self._durable.call(agent, dict(input or {}), timeout=_limit(timeout)))
+
+    def publish(
+        self,
+        type: str,  # noqa: A002 - the contract's word
+        data: Any = None,
+        *,
+        source: str = "",
+        subject: str = "",
+        extensions: Mapping[str, str] | None = None,
+    ) -> None:
+        """See Context.publish."""
+        _done(self._durable.publish(type, data, source=source, subject=subject, extensions=extensions or {}))
+
+    def now(self) -> datetime:
+        """See Context.now."""
+        return _done(self._durable.now())
+
+    def random(self) -> float:
+        """See Context.random."""
+        return _done(self._durable.random())
+
+    def save_state(self) -> None:
+        """See Context.save_state."""
+        _done(self._durable.save_state())
+
+
+def _done(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine that never waits: a sync program's journal blocks where an async one's would await."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    coroutine.close()
+    raise AssertionError("a sync program's journal must block, not await")
+
+
+def _whole(seconds: Span, **more: float) -> timedelta:
+    whole = (span(seconds, field="seconds") or timedelta(0)) + timedelta(**more)
+    if whole < timedelta(0):
+        raise InvalidArgument.of("sleep", f"must not be negative, is {whole.total_seconds()} s")
+    return whole
+
+
+def _limit(timeout: Span | None) -> timedelta | None:
+    return span(timeout, field="timeout")

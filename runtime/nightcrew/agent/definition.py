@@ -67,6 +67,7 @@ def agent(
     retry: Retry | None = None,
     timeout: Span | None = None,
     total_timeout: Span | None = None,
+    heartbeat_timeout: Span | None = None,
     cancel_grace: Span | None = None,
     max_concurrency: int | None = None,
     max_backlog: int | None = None,
@@ -91,6 +92,7 @@ def agent(
     retry: Retry | None = None,
     timeout: Span | None = None,
     total_timeout: Span | None = None,
+    heartbeat_timeout: Span | None = None,
     cancel_grace: Span | None = None,
     max_concurrency: int | None = None,
     max_backlog: int | None = None,
@@ -113,6 +115,7 @@ def agent(
         retry: How failed attempts are tried again; not at all by default.
         timeout: Seconds that one attempt may run; no limit by default.
         total_timeout: Seconds from creation to the end, waits and retries included.
+        heartbeat_timeout: Seconds within which each `ctx.heartbeat` must follow the one before, or the attempt ends.
         cancel_grace: Seconds between a cancel and the kill; 10 by default.
         max_concurrency: Executions at once; 1 by default, 0 is no bound.
         max_backlog: Executions that may wait; 1000 by default, 0 is no bound.
@@ -135,6 +138,7 @@ def agent(
         {
             "timeout": span(timeout, field="timeout"),
             "total_timeout": span(total_timeout, field="total_timeout"),
+            "heartbeat_timeout": span(heartbeat_timeout, field="heartbeat_timeout"),
             "cancel_grace": span(cancel_grace, field="cancel_grace"),
             "retry": _instance(retry, Retry, "retry").policy if retry is not None else None,
             "overlap": choice(overlap, OverlapPolicy, field="overlap"),

@@ -1,4 +1,4 @@
-"""The errors that an agent's author raises or meets: NonRetryable, and a state that can't be used."""
+"""The errors that an agent's author raises or meets: no retry, no state, steps and calls that failed."""
 
 from nightcrew.domain.errors import NightcrewError
 
@@ -11,3 +11,17 @@ class StateUnavailable(NightcrewError):  # noqa: N818 - it reads as what is the 
     """`ctx.state` was used by an agent that may run several executions at once."""
 
     code = "state_unavailable"
+
+
+class StepFailed(Exception):  # noqa: N818 - the same
+    """A step failed with an exception that can't be made again from the journal; the message names its type."""
+
+
+class CallFailed(StepFailed):
+    """An agent that was called did not succeed, or could not be called; the message says why."""
+
+
+class DurableUnavailable(NightcrewError):  # noqa: N818 - the same
+    """A durable call was made where none can be: inside a step, or in a program that has no journal."""
+
+    code = "durable_unavailable"

@@ -25,6 +25,7 @@ from nightcrew.crew.dispatch import dispatch
 from nightcrew.crew.executor import Executor
 from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
+from nightcrew.crew.waits import wake_parked
 from nightcrew.domain.broker.grammar import BrokerKind
 from nightcrew.hosts.router import resolve_isolation
 from nightcrew.keepers.backfiller import Backfiller
@@ -53,6 +54,7 @@ from nightcrew.services.runtime import RuntimeService
 from nightcrew.services.schedules import ScheduleService
 from nightcrew.services.skips import SkipService
 from nightcrew.services.status import StatusService
+from nightcrew.services.steps import StepService
 from nightcrew.services.use_cases import UseCases
 from nightcrew.services.watch import WatchService
 from nightcrew.services.webhooks import WebhookService
@@ -134,7 +136,7 @@ class Engine:
         self.logs = LogWriter(self.commits, clock)
         self.way_out = HttpWayOut(self.addresses)
         agent = f"nightcrew/{version('nightcrew')}"
-        self.hosts = Hosts(settings, way_out=self.way_out, agent=agent, clock=clock)
+        self.hosts = Hosts(settings, way_out=self.way_out, agent=agent, clock=clock, ids=ids)
         self.executor = Executor(
             commits=self.commits,
             registry=self.registry,
@@ -210,6 +212,7 @@ class Engine:
                 filter_faults=self.commits.filter_faults.of,
                 clock=clock,
             ),
+            steps=StepService(commits=self.commits, reads=reads, clock=clock),
             webhooks=WebhookService(
                 commits=self.commits,
                 reads=reads,
@@ -285,6 +288,8 @@ class Engine:
 
     async def _apply(self) -> None:
         self.report = await self.catalog.apply(prune=self._prune)
+        now = self._clock.now()
+        await self.commits.run(lambda tx, after: wake_parked(tx, after, now=now))
         await self.services.webhooks.check()
 
     async def run(self, ready: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from nightcrew.hosts.command.settings import CommandSettings
 from nightcrew.hosts.inline import InlineHost
 from nightcrew.hosts.process.host import ProcessHost, ProcessSettings
 from nightcrew.hosts.router import RoutingHost
-from nightcrew.ports.clock import Clock
+from nightcrew.ports.clock import Clock, Ids
 from nightcrew.programs.http import HttpRunner
 from nightcrew.system.capture import install, uninstall
 from nightcrew.system.outbound import HttpWayOut
@@ -19,10 +19,12 @@ from nightcrew.system.outbound import HttpWayOut
 class Hosts:
     """Where programs run; `router` is what the executor hands jobs to."""
 
-    def __init__(self, settings: Settings, *, way_out: HttpWayOut, agent: str, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, *, way_out: HttpWayOut, agent: str, clock: Clock, ids: Ids
+    ) -> None:
         self._way_out = way_out
         http = HttpRunner(way_out, agent=agent, now=clock.now)
-        self.inline = InlineHost(clock, http=http)
+        self.inline = InlineHost(clock, http=http, random=ids.random)
         self.process = ProcessHost(
             ProcessSettings(
                 workers=settings.workers, memory_limit=settings.worker_memory, log_level=settings.log_level

@@ -33,13 +33,15 @@ async def list_executions(
 
     Examples:
       nightcrew executions list --agent digest
+      nightcrew executions list --state waiting
       nightcrew executions list --state failed --state timed_out --limit 10
       nightcrew executions list --filter 'create_time > "2026-01-01T00:00:00Z"' --output json
     """
     states = [member(ExecutionState, one, "--state") for one in state or ()]
     where = all_of(filter_, any_of("state", states), any_of("agent_id", agent or ()))
     found, more = await session.client.executions.list(filter=where, order_by=order_by).take(limit)
-    session.printer.many(found, views.EXECUTIONS)
+    waiting = states == [ExecutionState.WAITING]
+    session.printer.many(found, views.WAITING if waiting else views.EXECUTIONS)
     if more:
         session.printer.remark(f"there are more than {limit}: --limit 0 shows all")
 

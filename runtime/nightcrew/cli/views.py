@@ -52,6 +52,15 @@ EXECUTIONS = (
     Column("ERROR", lambda one: one.error.type if one.error else None, wide=True),
 )
 
+WAITING = (
+    Column("ID", lambda one: one.id),
+    Column("AGENT", lambda one: one.agent_id),
+    Column("WAITS FOR", lambda one: one.wait.message if one.wait else None),
+    Column("UNTIL", lambda one: one.wait.until if one.wait else None),
+    Column("SIGNAL", lambda one: one.wait.signal if one.wait else None),
+    Column("CREATED", lambda one: one.create_time, wide=True),
+)
+
 STEPS = (
     Column("STEP", lambda one: f"{one.name}#{one.ordinal}" if one.ordinal else one.name),
     Column("STATE", lambda one: one.state),

@@ -5,9 +5,11 @@ from typing import Final
 
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import execution_fact
+from nightcrew.crew.waits import tell_caller
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, TriggerKind
 from nightcrew.domain.fire import Fire, FireOutcome
 from nightcrew.domain.lifecycle.execution import ExecutionEffect, ExecutionEvent, step
+from nightcrew.domain.step import StepKind
 from nightcrew.ports.store import Transaction
 
 _OF_FIRES: Final = (TriggerKind.SCHEDULE, TriggerKind.BACKFILL)
@@ -24,8 +26,19 @@ def cancel(
     kill: bool = False,
 ) -> None:
     """Cancels one execution by the table; one that is final stays as it is. `kill` gives a run no grace."""
-    following = step(execution.state, ExecutionEvent.CANCEL, execution_id=execution.id)
-    if following.changed:
+    journaled = bool(execution.steps) and not kill
+    event = ExecutionEvent.CANCEL_JOURNALED if journaled else ExecutionEvent.CANCEL
+    following = step(execution.state, event, execution_id=execution.id)
+    if execution.steps and not execution.state.final:
+        _pass_on(tx, after, execution, reason=reason, now=now, actor=actor)
+    if ExecutionEffect.RESUME in following.effects:
+        if tx.executions.resume_cancelled(execution.id, reason=reason):
+            fact = execution_fact(
+                execution, ExecutionState.QUEUED, now=now, reason=f"cancelled: {reason}", actor=actor
+            )
+            after.append(tx, fact)
+            after.work.append(execution.agent_id)
+    elif following.changed:
         end_idle(tx, after, execution, ExecutionState.CANCELLED, now=now, reason=reason, actor=actor)
         after.work.append(execution.agent_id)
     elif ExecutionEffect.MARK_CANCEL in following.effects:
@@ -34,6 +47,16 @@ def cancel(
             after.kills.append(execution.id)
         else:
             after.cancels.append(execution.agent_id)
+
+
+def _pass_on(
+    tx: Transaction, after: After, execution: Execution, *, reason: str, now: datetime, actor: str
+) -> None:
+    """Cancels the executions that this one has called and waits for."""
+    for called in tx.steps.open(execution.id):
+        child = tx.executions.get(called.awaited) if called.kind is StepKind.CALL else None
+        if child is not None:
+            cancel(tx, after, child, reason=f"its caller was cancelled: {reason}", now=now, actor=actor)
 
 
 def cancel_open(
@@ -62,6 +85,7 @@ def end_idle(
         return
     after.ended.append(execution.id)
     after.append(tx, execution_fact(execution, state, now=now, error=error, reason=reason, actor=actor))
+    tell_caller(tx, after, execution, state, now=now, error_text=reason if error is None else error.message)
     if not execution.started:
         resolve_fire(tx, execution, FireOutcome.BUFFER_DROPPED, now=now, reason=reason)
 

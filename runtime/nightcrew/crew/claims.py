@@ -1,5 +1,6 @@
 """Claiming work: QUEUED executions become runs, as many as the agent's places allow, in one transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -9,8 +10,9 @@ from nightcrew.crew.backfills import agent_for
 from nightcrew.crew.cancels import resolve_fire
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
+from nightcrew.crew.waits import load_journal
 from nightcrew.domain.agent import Agent, AgentState
-from nightcrew.domain.execution import ExecutionState
+from nightcrew.domain.execution import Execution, ExecutionState
 from nightcrew.domain.fire import FireOutcome
 from nightcrew.domain.policies import max_concurrency
 from nightcrew.ports.store import Transaction
@@ -51,7 +53,13 @@ def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: 
     """
     if agent.state in {AgentState.STOPPED, AgentState.STOPPING}:
         end_if_empty(tx, after, agent, now=now)
-        return NOTHING
+        if agent.state is AgentState.STOPPED or not after.claiming:
+            return NOTHING
+        # What was cancelled in the middle of its journal runs once more, to clean up.
+        resumed = tx.executions.claim(
+            agent.id, limit=BATCH, people_only=True, now=now, generation=agent.generation, resumes_only=True
+        )
+        return Claim(_started(tx, after, agent, resumed, now=now), more=len(resumed) == BATCH)
     if not after.claiming:
         return NOTHING
     bound = max_concurrency(agent.spec)
@@ -69,10 +77,18 @@ def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: 
     )
     if not executions:
         return Claim(places=bound)
-    memory = tx.agents.memory(agent.id) if bound == 1 else None
+    runs = _started(tx, after, agent, executions, now=now)
+    return Claim(runs, more=len(runs) == BATCH, places=bound)
+
+
+def _started(
+    tx: Transaction, after: After, agent: Agent, executions: Sequence[Execution], *, now: datetime
+) -> tuple[Claimed, ...]:
+    memory = tx.agents.memory(agent.id) if max_concurrency(agent.spec) == 1 else None
     for execution in executions:
         after.append(tx, execution_fact(execution, ExecutionState.RUNNING, now=now))
         if execution.lease == 1:
             resolve_fire(tx, execution, FireOutcome.STARTED, now=now)
-    runs = tuple(Claimed(one, agent_for(tx, agent, one), memory) for one in executions)
-    return Claim(runs, more=len(runs) == BATCH, places=bound)
+    return tuple(
+        Claimed(one, agent_for(tx, agent, one), memory, load_journal(tx, one, now=now)) for one in executions
+    )

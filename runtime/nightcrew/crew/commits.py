@@ -12,6 +12,7 @@ from nightcrew.domain.errors import CommitUnknown
 from nightcrew.domain.event import AGENT_RESUMED, AGENT_STARTED, AGENT_UPDATED, OWN_PREFIX, NewEvent
 from nightcrew.domain.event_match import OUTCOMES
 from nightcrew.domain.execution import Execution
+from nightcrew.domain.step import Step
 from nightcrew.ports.clock import Ids
 from nightcrew.ports.store import Store, Transaction
 
@@ -20,11 +21,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A run that is committed as RUNNING: the execution, its agent as it was then, the agent's memory."""
+    """A run that is committed as RUNNING: the execution, its agent as it was then, the agent's memory, its journal."""
 
     execution: Execution
     agent: Agent
     memory: str | None
+    journal: tuple[Step, ...] = ()
 
 
 class Teller(Protocol):
@@ -45,6 +47,9 @@ class Teller(Protocol):
     def kill(self, execution_id: str) -> None:
         """A run bears a cancel mark and gets no grace."""
 
+    def arrived(self, execution_id: str) -> None:
+        """A wait of a run is over while it runs: it is to look."""
+
 
 class After:
     """What must follow a commit; a unit that runs again starts with an empty one.
@@ -58,6 +63,7 @@ class After:
     """
 
     __slots__ = (
+        "arrived",
         "awake_since",
         "backfills",
         "cancels",
@@ -89,6 +95,7 @@ class After:
         self.work: list[str] = []
         self.cancels: list[str] = []
         self.kills: list[str] = []
+        self.arrived: list[str] = []
         self.changed: list[str] = []
         self.ended: list[str] = []
         self.schedules: list[str] = []
@@ -216,3 +223,5 @@ def _tell(teller: Teller, after: After) -> None:
         teller.cancel(agent_id)
     for execution_id in after.kills:
         teller.kill(execution_id)
+    for execution_id in after.arrived:
+        teller.arrived(execution_id)

@@ -110,6 +110,10 @@ class Directory:
         """A run bears a cancel mark and gets no grace."""
         self._executor.kill(execution_id)
 
+    def arrived(self, execution_id: str) -> None:
+        """A wait of a run is over while it runs."""
+        self._executor.arrived(execution_id)
+
     def _tell(self, agent_id: str, flag: Flag) -> None:
         actor = self._actors.get(agent_id)
         if actor is None and not self._closed:

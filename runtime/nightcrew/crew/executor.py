@@ -5,13 +5,14 @@ transaction, which claims the agent's next run).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
 
 from nightcrew.crew.claims import NOTHING, Claim
 from nightcrew.crew.commits import After, Claimed, Commits
+from nightcrew.crew.desk import RunDesk
 from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
 from nightcrew.crew.run import Run
@@ -19,6 +20,7 @@ from nightcrew.crew.settle import Settled, settle
 from nightcrew.domain.errors import InvalidArgument, SecretUnavailable, Unavailable
 from nightcrew.domain.execution import ExecutionError
 from nightcrew.domain.lifecycle.execution import ExecutionEvent
+from nightcrew.domain.log import NewLogEntry
 from nightcrew.domain.policies import retry_policy
 from nightcrew.domain.secrets import resolved_program
 from nightcrew.domain.spec.program import Isolation
@@ -27,13 +29,16 @@ from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.host import (
     Abandoned,
     Cancelled,
+    Continued,
     Failed,
     Host,
     Interrupted,
     NotLoaded,
     Outcome,
+    Parked,
     ProgramSource,
     Succeeded,
+    Suspended,
 )
 from nightcrew.ports.secrets import Secrets
 from nightcrew.ports.store import Transaction
@@ -152,6 +157,12 @@ class Executor:
         if run is not None:
             run.ask(asked, grace=grace)
 
+    def arrived(self, execution_id: str) -> None:
+        """A wait of a run may be over: its program is to look."""
+        run = self._runs.get(execution_id)
+        if run is not None:
+            self._host.arrived(execution_id, run.execution.lease)
+
     def kill(self, execution_id: str) -> None:
         """Ends a run that bears a cancel mark without a grace."""
         run = self._runs.get(execution_id)
@@ -218,13 +229,16 @@ class Executor:
             program = resolved_program(spec.program, named)
         except SecretUnavailable as error:
             return Failed(ExecutionError(type="secret_unavailable", message=error.message))
-        if run.asked is not Asked.NOTHING:
+        if run.asked is not Asked.NOTHING and not run.execution.resume:
             return Cancelled()  # it was asked to end before it began: its host did not know it yet
         run.arm(self._clock.now())
-        return await self._host.run(run.job(source, isolation, program, hidden), run.log)
+        desk = RunDesk(run.execution, commits=self._commits, clock=self._clock, beat=run.beat)
+        return await self._host.run(run.job(source, isolation, program, hidden), run.log, desk)
 
     def _judged(self, run: Run, outcome: Outcome) -> Verdict:
         end, error = _end(outcome)
+        if end is End.NOT_LOADED and run.claimed.journal:
+            end = End.PARKED  # a bad deploy must not fail what waits
         return decide(
             run.execution,
             end,
@@ -239,10 +253,9 @@ class Executor:
     async def _settle(self, run: Run, outcome: Outcome) -> Claim:
         """Writes the outcome, however long the store needs to heal: what happened must not be lost."""
         verdict = self._judged(run, outcome)
-        result, memory = (outcome.result, outcome.memory) if isinstance(outcome, Succeeded) else (None, None)
         while True:
             logs = run.log.take()
-            settled = Settled(run.claimed, verdict, result, memory, logs)
+            settled = _settled(run, verdict, outcome, logs)
             try:
                 return await self._write(settled)
             except Unavailable as error:
@@ -265,6 +278,18 @@ class Executor:
             return settle(tx, after, settled, now=now)
 
         return await self._commits.run(unit)
+
+
+def _settled(run: Run, verdict: Verdict, outcome: Outcome, logs: Sequence[NewLogEntry]) -> Settled:
+    match outcome:
+        case Succeeded(result, memory):
+            return Settled(run.claimed, verdict, result, memory, logs)
+        case Continued(given, memory):
+            return Settled(run.claimed, verdict, "null", memory, logs, following=given)
+        case Suspended(waits):
+            return Settled(run.claimed, verdict, logs=logs, waits=waits)
+        case _:
+            return Settled(run.claimed, verdict, logs=logs)
 
 
 async def _logged(work: Coroutine[Any, Any, None]) -> None:
@@ -298,5 +323,11 @@ def _end(outcome: Outcome) -> tuple[End, ExecutionError | None]:
             )
         case Interrupted(reason, message):
             return End.INTERRUPTED, ExecutionError(type=reason, message=message)
+        case Suspended():
+            return End.SUSPENDED, None
+        case Continued():
+            return End.CONTINUED, None
+        case Parked(message):
+            return End.PARKED, ExecutionError(type="journal_mismatch", message=message)
         case Abandoned(message):
             return End.ABANDONED, ExecutionError(type="unkillable", message=message, retryable=False)

@@ -7,6 +7,7 @@ from nightcrew.crew.cancels import cancel_open
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import execution_fact
 from nightcrew.crew.faults import count_outcome
+from nightcrew.crew.waits import tell_caller
 from nightcrew.domain.agent import AgentState
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState
 from nightcrew.domain.lifecycle.execution import ExecutionEvent
@@ -69,4 +70,6 @@ def _end(
         after.append(
             tx, execution_fact(execution, state, now=now, error=error, reason=execution.cancel_reason)
         )
+        text = execution.cancel_reason if error is None else error.message
+        tell_caller(tx, after, execution, state, now=now, error_text=text)
     return ended

@@ -19,7 +19,7 @@ from nightcrew.ports.host import Host, Job, ProgramSource
 class Run:
     """A run under way: asks its host to end it when people, a limit or a drain want it, and kills after the grace."""
 
-    __slots__ = ("_clock", "_host", "_timers", "asked", "claimed", "execution", "grace", "log")
+    __slots__ = ("_clock", "_host", "_silence", "_timers", "asked", "claimed", "execution", "grace", "log")
 
     def __init__(self, claimed: Claimed, *, host: Host, clock: Clock, log: RunLog) -> None:
         self.claimed = claimed
@@ -30,6 +30,9 @@ class Run:
         self._clock = clock
         self.grace = cancel_grace(claimed.agent.spec.execution)
         self._timers: list[TimerHandle] = []
+        self._silence: TimerHandle | None = None
+        if self.execution.resume:
+            self.asked = Asked.CANCEL  # it was cancelled while it did not run, and runs once more for that
 
     def arm(self, now: datetime) -> None:
         """Sets the timers of the attempt's own limit and of the execution's deadline."""
@@ -38,6 +41,19 @@ class Run:
             self._later(timeout.total_seconds(), Asked.TIME_OUT)
         if self.execution.deadline is not None:
             self._later((self.execution.deadline - now).total_seconds(), Asked.DEADLINE)
+        if self.execution.resume:
+            self._timers.append(self._clock.call_later(self.grace, self.kill))
+        self.beat()
+
+    def beat(self) -> None:
+        """Takes a sign of life: the next has to come within `heartbeat_timeout`."""
+        limit = self.claimed.agent.spec.execution.heartbeat_timeout
+        if limit is None:
+            return
+        if self._silence is not None:
+            self._silence.cancel()
+        seconds = limit.total_seconds()
+        self._silence = self._clock.call_later(seconds, lambda: self.ask(Asked.SILENT))
 
     def ask(self, asked: Asked, *, grace: float | None = None) -> None:
         """Asks the body to end; the first to ask names the reason, save that people's cancel outranks a drain."""
@@ -63,6 +79,8 @@ class Run:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        if self._silence is not None:
+            self._silence.cancel()
 
     def job(
         self, source: ProgramSource, isolation: Isolation, program: Program, hidden: Sequence[str] = ()
@@ -87,6 +105,8 @@ class Run:
             else "ctx.state needs max_concurrency 1: two runs would overwrite each other",
             cancel_grace=self.grace,
             hidden=tuple(hidden),
+            journal=self.claimed.journal,
+            cancelling=execution.resume,
             own_worker=execution.unclean >= CRASH_LOOP_OWN_WORKER,
         )
 

@@ -4,7 +4,7 @@ One transaction, and the agent's next run is claimed in it, so that a backlog co
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -13,8 +13,11 @@ from nightcrew.crew.claims import NOTHING, Claim, claim
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
 from nightcrew.crew.faults import count_outcome
+from nightcrew.crew.intake import Work, execution_of, let_in
+from nightcrew.crew.waits import begin_wait, tell_caller
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import Execution, ExecutionState
+from nightcrew.domain.journal import survived
 from nightcrew.domain.lifecycle.execution import ExecutionEvent, step
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.domain.verdict import Verdict
@@ -26,18 +29,27 @@ _CANCELLED: Final = Verdict(ExecutionEvent.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What is to be written about a run that has ended."""
+    """What is to be written about a run that has ended.
+
+    Attributes:
+        waits: The steps that it waits for, of one that was suspended.
+        following: JSON text of the input that it goes on with as a new execution.
+    """
 
     run: Claimed
     verdict: Verdict
     result: str | None = None
     memory: str | None = None
     logs: Sequence[NewLogEntry] = ()
+    waits: Sequence[str] = ()
+    following: str = ""
 
 
 def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
     """Writes the end of a run and claims what may start in its place. A lost lease writes nothing."""
     execution, verdict = settled.run.execution, settled.verdict
+    if verdict.event is ExecutionEvent.WAIT:
+        return _rest(tx, after, settled, now=now)
     reason = ""
     if verdict.event in _GOES_ON or verdict.event is ExecutionEvent.CANCELLED:
         verdict, reason = _with_mark(tx, execution, verdict)
@@ -57,7 +69,7 @@ def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) ->
     )
     after.append(tx, fact)
     if state.final:
-        after.ended.append(execution.id)
+        _tell(tx, after, agent, settled, state, verdict.error.message if verdict.error else reason, now=now)
     if agent is None:
         return NOTHING
     agent = count_outcome(tx, after, agent, state, fault=verdict.agent_fault, now=now)
@@ -67,6 +79,57 @@ def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) ->
     # The place that it held is counted anew if the agent's bound may have changed while it ran.
     freed = state.final and agent.generation == settled.run.agent.generation
     return claim(tx, after, agent, now=now, freed=freed)
+
+
+def _rest(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
+    """A run that only waits, or whose code does not fit: it leaves its host and keeps its place."""
+    execution = settled.run.execution
+    if execution.resume:  # it ran once more to clean up, and would wait for something in that
+        return settle(tx, after, replace(settled, verdict=_CANCELLED), now=now)
+    if settled.logs and tx.logs.append(execution.id, settled.logs, lease=execution.lease):
+        after.logs = True
+    parked = settled.verdict.error
+    text = "" if parked is None else parked.message
+    begin_wait(tx, after, execution, settled.waits, parked=text, now=now)
+    agent = tx.agents.get(execution.agent_id)
+    return NOTHING if agent is None else claim(tx, after, agent, now=now)
+
+
+def _tell(
+    tx: Transaction,
+    after: After,
+    agent: Agent | None,
+    settled: Settled,
+    state: ExecutionState,
+    text: str,
+    *,
+    now: datetime,
+) -> None:
+    """Tells whoever waits for its end, unless it goes on as another."""
+    execution = settled.run.execution
+    after.ended.append(execution.id)
+    if settled.following and state is ExecutionState.SUCCEEDED and agent is not None:
+        _follow(tx, after, agent, execution, settled.following, now=now)
+    tell_caller(tx, after, execution, state, now=now, result=settled.result, error_text=text)
+
+
+def _follow(
+    tx: Transaction, after: After, agent: Agent, execution: Execution, given: str, *, now: datetime
+) -> None:
+    """Queues the execution that this one goes on as; whoever waits for this one waits for that."""
+    if agent.state in {AgentState.STOPPING, AgentState.STOPPED}:
+        return
+    # Neither a fire nor an event of its own: both have their execution.
+    trigger = replace(execution.trigger, nominal_time=None, event_sequence=0, cause_execution_id=execution.id)
+    work = Work(
+        execution_id=after.new_id(),
+        trigger=trigger,
+        whole_input=given,
+        labels=execution.labels,
+        priority=execution.priority,
+    )
+    let_in(tx, after, agent, (execution_of(agent, work, now=now),), room=0, now=now)
+    tx.steps.repoint(execution.id, work.execution_id)
 
 
 def _with_mark(tx: Transaction, execution: Execution, verdict: Verdict) -> tuple[Verdict, str]:
@@ -84,6 +147,7 @@ def _write(
     match verdict.event:
         case ExecutionEvent.RETRY_LATER if verdict.next_attempt_time and verdict.error:
             after.timers = True
+            _forget_failed(tx, execution.id)
             return tx.executions.retry_later(
                 execution.id,
                 lease=execution.lease,
@@ -106,6 +170,16 @@ def _write(
             )
 
 
+def _forget_failed(tx: Transaction, execution_id: str) -> None:
+    """Steps that failed, and that the program did not go on after, are done again by the next attempt."""
+    row = tx.executions.get(execution_id)
+    if row is None or not row.steps:
+        return
+    steps = tx.steps.load(execution_id)
+    kept = {one.key for one in survived(steps)}
+    tx.steps.drop(execution_id, [one.key for one in steps if one.key not in kept])
+
+
 def _tell_again(tx: Transaction, after: After, execution: Execution) -> None:
     """The lease is lost. If that is because our own commit was in doubt and did take place, nobody was told yet."""
     row = tx.executions.get(execution.id)
@@ -120,7 +194,7 @@ def _end_stopping(
     """A run of a stopping agent that would go on later (a retry, a requeue) ends CANCELLED instead."""
     if not state.final and tx.executions.end_idle(execution.id, state=ExecutionState.CANCELLED, now=now):
         after.ended.append(execution.id)
-        after.append(
-            tx, execution_fact(execution, ExecutionState.CANCELLED, now=now, reason="the agent was stopped")
-        )
+        reason = "the agent was stopped"
+        after.append(tx, execution_fact(execution, ExecutionState.CANCELLED, now=now, reason=reason))
+        tell_caller(tx, after, execution, ExecutionState.CANCELLED, now=now, error_text=reason)
     end_if_empty(tx, after, agent, now=now)

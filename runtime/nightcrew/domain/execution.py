@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from nightcrew.domain.step import Wait
+
 
 class ExecutionState(StrEnum):
     """Where an execution stands (semantics.md, An execution's states)."""
@@ -40,6 +42,7 @@ class TriggerKind(StrEnum):
     BACKFILL = "KIND_BACKFILL"
     RESIDENT = "KIND_RESIDENT"
     RETRY = "KIND_RETRY"
+    CALL = "KIND_CALL"
 
 
 BY_PEOPLE: Final = frozenset({TriggerKind.MANUAL, TriggerKind.RETRY, TriggerKind.BACKFILL})
@@ -86,7 +89,9 @@ class Execution:
 
     `lease` counts entries into RUNNING: every write for a run is guarded by it. `started` is true once it
     has entered RUNNING: from then on it is a run and keeps its place. `interruptions` counts all, `unclean`
-    those in a row that were no drain. `deadline` is creation + total_timeout.
+    those in a row that were no drain. `deadline` is creation + total_timeout. `steps` counts the entries of its
+    journal. `resume` says that this is, or will be, the one run after a cancel. `wait` is set where it is read to be
+    shown, while it is WAITING.
     """
 
     id: str
@@ -111,6 +116,9 @@ class Execution:
     cancel_reason: str = ""
     start_time: datetime | None = None
     end_time: datetime | None = None
+    steps: int = 0
+    resume: bool = False
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True)

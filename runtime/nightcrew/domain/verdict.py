@@ -23,6 +23,12 @@ class End(Enum):
     INTERRUPTED = auto()
     NOT_LOADED = auto()
     ABANDONED = auto()
+    SUSPENDED = auto()
+    """All that it does is to wait."""
+    PARKED = auto()
+    """Its code does not fit its journal, or does not load though it has one."""
+    CONTINUED = auto()
+    """It goes on as a new execution."""
 
 
 class Asked(Enum):
@@ -31,6 +37,8 @@ class Asked(Enum):
     NOTHING = auto()
     CANCEL = auto()
     TIME_OUT = auto()
+    SILENT = auto()
+    """It gave no sign of life within its `heartbeat_timeout`."""
     DEADLINE = auto()
     DRAIN = auto()
 
@@ -40,7 +48,7 @@ class Verdict:
     """What is to be written: the execution's event, and what goes with it.
 
     Attributes:
-        event: SUCCEED, FAIL, RETRY_LATER, TIME_OUT, INTERRUPT or CANCELLED.
+        event: SUCCEED, FAIL, RETRY_LATER, TIME_OUT, INTERRUPT, WAIT or CANCELLED.
         error: Kept with every event but SUCCEED and CANCELLED.
         next_attempt_time: Only with RETRY_LATER.
         unclean: The interruption counts towards crash_loop.
@@ -61,7 +69,15 @@ TOTAL_TIMEOUT: Final = "total_timeout"
 DRAINED: Final = ExecutionError(type="drained", message="the runtime drained")
 
 
-def decide(
+_OUT_OF_TIME: Final = {
+    Asked.TIME_OUT: ExecutionError(type=TIMEOUT, message="the attempt outran its timeout"),
+    Asked.SILENT: ExecutionError(
+        type="heartbeat_timeout", message="no ctx.heartbeat came within heartbeat_timeout"
+    ),
+}
+
+
+def decide(  # noqa: C901, PLR0911 - one table, read from the top
     execution: Execution,
     end: End,
     asked: Asked,
@@ -88,8 +104,12 @@ def decide(
     # Ends that are a fault of the agent itself, whatever becomes of the execution.
     fault = "program_load" if end is End.NOT_LOADED else "unkillable" if end is End.ABANDONED else ""
     match end, asked:
-        case End.RETURNED, _:
+        case End.RETURNED | End.CONTINUED, _:
             return Verdict(ExecutionEvent.SUCCEED)
+        case End.SUSPENDED, _ if asked is not Asked.DEADLINE:
+            return Verdict(ExecutionEvent.WAIT)
+        case End.PARKED, _ if asked not in {Asked.DEADLINE, Asked.CANCEL}:
+            return Verdict(ExecutionEvent.WAIT, why)
         case _, Asked.CANCEL:
             return Verdict(ExecutionEvent.CANCELLED, agent_fault=fault)
         case End.NOT_LOADED, _:
@@ -100,9 +120,9 @@ def decide(
         case _, Asked.DEADLINE:
             late = _late(end, ExecutionError(type=TOTAL_TIMEOUT, message="total_timeout has passed"))
             return Verdict(ExecutionEvent.TIME_OUT, late, agent_fault=fault, counts=True)
-        case _, Asked.TIME_OUT:
+        case _, Asked.TIME_OUT | Asked.SILENT:
             event = ExecutionEvent.TIME_OUT
-            why = _late(end, ExecutionError(type=TIMEOUT, message="the attempt outran its timeout"))
+            why = _late(end, _OUT_OF_TIME[asked])
         case End.INTERRUPTED, _:
             return interruption(execution, why)
         case _:

@@ -3,19 +3,20 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import structlog
 
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.hosts.attempt import Attempt
+from nightcrew.hosts.branches import number_branches
 from nightcrew.hosts.watchdog import Watchdog
 from nightcrew.ports.clock import Clock
-from nightcrew.ports.host import Abandoned, Interrupted, Job, LogSink, Outcome
+from nightcrew.ports.host import Abandoned, Desk, Interrupted, Job, LogSink, Outcome
 from nightcrew.programs.http import HttpRunner
 from nightcrew.programs.python import load_python
 from nightcrew.system.capture import recording
+from nightcrew.system.ids import SystemIds
 
 KILL_PATIENCE = 1.0
 """Seconds that a killed program has to end before it is abandoned."""
@@ -30,12 +31,21 @@ class InlineHost:
 
     Args:
         clock: Gives log entries their time and measures a kill's patience.
+        random: In [0, 1), for `ctx.random` and the back-off of steps; the machine's own by default.
         http: Runs HTTP programs.
         block_limit: Seconds.
     """
 
-    def __init__(self, clock: Clock, *, http: HttpRunner, block_limit: float = 0.25) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        http: HttpRunner,
+        random: Callable[[], float] | None = None,
+        block_limit: float = 0.25,
+    ) -> None:
         self._clock = clock
+        self._random = random or SystemIds().random
         self._http = http
         self._running: dict[tuple[str, int], _Running] = {}
         self._watchdog = Watchdog(block_limit)
@@ -50,9 +60,15 @@ class InlineHost:
         """How many programs run, abandoned ones included."""
         return len(self._running)
 
-    async def run(self, job: Job, sink: LogSink) -> Outcome:
+    @property
+    def in_threads(self) -> int:
+        """How many sync steps of programs run now, in threads."""
+        return sum(one.attempt.steps.in_threads for one in self._running.values())
+
+    async def run(self, job: Job, sink: LogSink, desk: Desk) -> Outcome:
         """Runs one attempt to its end. If the awaiting task is cancelled the program is cancelled, too."""
-        running = _Running(job, sink, http=self._http, now=self._clock.now)
+        number_branches(asyncio.get_running_loop())
+        running = _Running(job, sink, desk, http=self._http, clock=self._clock, random=self._random)
         key = (job.execution_id, job.lease)
         self._running[key] = running
         task = running.start()
@@ -63,6 +79,12 @@ class InlineHost:
         except asyncio.CancelledError:
             task.cancel()
             raise
+
+    def arrived(self, execution_id: str, lease: int) -> None:
+        """Has the program look at what it waits for."""
+        running = self._running.get((execution_id, lease))
+        if running is not None:
+            running.attempt.steps.arrived()
 
     def cancel(self, execution_id: str, lease: int) -> None:
         """Raises CancelledError into the program."""
@@ -93,7 +115,16 @@ class _Running:
 
     __slots__ = ("_http", "attempt", "killed", "outcome", "task")
 
-    def __init__(self, job: Job, sink: LogSink, *, http: HttpRunner, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        sink: LogSink,
+        desk: Desk,
+        *,
+        http: HttpRunner,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
         loop = asyncio.get_running_loop()
         home = threading.get_ident()
 
@@ -104,7 +135,7 @@ class _Running:
                 loop.call_soon_threadsafe(sink.write, (entry,))
 
         self._http = http
-        self.attempt = Attempt(job, now=now, emit=emit)
+        self.attempt = Attempt(job, clock=clock, random=random, emit=emit, desk=desk)
         self.outcome: asyncio.Future[Outcome] = loop.create_future()
         self.killed = False
         self.task: asyncio.Task[Outcome] | None = None
@@ -128,9 +159,12 @@ class _Running:
                     value = await self._http.run(attempt.job)
                 else:
                     entry = load_python(attempt.job.source)
+                    attempt.steps.enter()
                     value = await entry.call(attempt.context, attempt.job.input)
             except BaseException as error:  # noqa: BLE001 - SystemExit of a program must not end the loop
                 return attempt.raised(error)
+            finally:
+                attempt.steps.close()
             return attempt.returned(value)
 
     def ended(self) -> None:

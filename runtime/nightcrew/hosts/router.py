@@ -4,7 +4,7 @@ from typing import Final
 
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.spec.program import Isolation
-from nightcrew.ports.host import Host, Job, LogSink, Outcome, ProgramSource
+from nightcrew.ports.host import Desk, Host, Job, LogSink, Outcome, ProgramSource
 
 _ONLY: Final = {
     "command": (Isolation.DEDICATED, "a command is always a process of its own"),
@@ -53,9 +53,14 @@ class RoutingHost:
         self._process = process
         self._command = command
 
-    async def run(self, job: Job, sink: LogSink) -> Outcome:
+    async def run(self, job: Job, sink: LogSink, desk: Desk) -> Outcome:
         """Runs one attempt where it belongs."""
-        return await self._host_of(job).run(job, sink)
+        return await self._host_of(job).run(job, sink, desk)
+
+    def arrived(self, execution_id: str, lease: int) -> None:
+        """Passed to all: one that does not have it does nothing."""
+        for host in (self._inline, self._process, self._command):
+            host.arrived(execution_id, lease)
 
     def cancel(self, execution_id: str, lease: int) -> None:
         """Passed to all: one that does not have it does nothing."""

@@ -1,4 +1,4 @@
-"""Wakes executions whose time has come: retries that are due, and idle ones whose deadline has passed."""
+"""Wakes executions whose time has come: retries that are due, waits that are over, and passed deadlines."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,6 +11,7 @@ from nightcrew.crew.cancels import end_idle
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.facts import execution_fact
 from nightcrew.crew.faults import count_outcome
+from nightcrew.crew.waits import wake
 from nightcrew.domain.errors import NightcrewError
 from nightcrew.domain.execution import ExecutionError, ExecutionState
 from nightcrew.domain.verdict import TOTAL_TIMEOUT
@@ -64,7 +65,10 @@ class Waker:
                 if agent is not None and execution.started:  # what never began has not failed
                     count_outcome(tx, after, agent, ExecutionState.TIMED_OUT, now=now)
                 after.work.append(execution.agent_id)
-            return max(len(woken), len(late)), tx.executions.next_wake()
+            over = tx.executions.waits_over(now, limit=BATCH)
+            for execution in over:
+                wake(tx, after, execution, now=now, reason="its time has come")
+            return max(len(woken), len(late), len(over)), tx.executions.next_wake()
 
         count, following = await self._commits.run(unit)
         if count >= BATCH:

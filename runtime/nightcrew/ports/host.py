@@ -1,4 +1,4 @@
-"""Where programs run: a job is handed to a host, log entries come back on the way, an outcome at the end."""
+"""Where programs run: a job is handed to a host with a desk for its journal, an outcome comes at the end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from nightcrew.domain.execution import ExecutionError, TriggerRef
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.domain.spec.program import Isolation, Program
+from nightcrew.domain.step import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ class Job:
             1); `memory_refusal` then says why.
         cancel_grace: Seconds between a cancel and the kill.
         hidden: The secrets that stand in the program: whatever is told of the run must not hold them.
+        journal: What the execution has journaled so far.
+        cancelling: It was cancelled while it waited: it is run once more, to be raised into where its journal ends.
     """
 
     execution_id: str
@@ -67,6 +70,8 @@ class Job:
     cancel_grace: float = 10.0
     own_worker: bool = False
     hidden: tuple[str, ...] = ()
+    journal: tuple[Step, ...] = ()
+    cancelling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,54 @@ class Abandoned:
     message: str
 
 
-Outcome = Succeeded | Failed | Cancelled | Interrupted | NotLoaded | Abandoned
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """All it does is to wait, and it has left memory; `open` are the keys of the steps that it waits for."""
+
+    open: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Its code does not fit its journal; `message` names both sides."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """It ended to go on as a new execution; `given` is the JSON text of that one's input."""
+
+    given: str
+    memory: str | None = None
+
+
+Outcome = (
+    Succeeded | Failed | Cancelled | Interrupted | NotLoaded | Abandoned | Suspended | Parked | Continued
+)
+
+
+class Desk(Protocol):
+    """The runtime's side of a run's journal: what it answers is on disk.
+
+    Every call raises LeaseLost when the run is no longer the execution's.
+    """
+
+    async def write(self, step: Step) -> Step:
+        """Journals a step, and does what belongs to it in the same transaction; returns it as it is then.
+
+        A wait may come back ended: the signal was there before. A call or an event that is refused comes back
+        FAILED.
+        """
+
+    async def settle(self, key: str) -> Step:
+        """The step as it is now; a wait whose time is over has ended then."""
+
+    async def save_memory(self, memory: str) -> None:
+        """Saves the agent's `ctx.state`, as JSON text."""
+
+    def beat(self) -> None:
+        """Takes a sign of life."""
 
 
 class LogSink(Protocol):
@@ -125,8 +177,11 @@ class LogSink(Protocol):
 class Host(Protocol):
     """Runs jobs. `run` returns an outcome and never raises for a program's fault."""
 
-    async def run(self, job: Job, sink: LogSink) -> Outcome:
+    async def run(self, job: Job, sink: LogSink, desk: Desk) -> Outcome:
         """Runs one attempt to its end. If the awaiting task is cancelled the job is killed."""
+
+    def arrived(self, execution_id: str, lease: int) -> None:
+        """A wait of the job may be over: it is to look. No such job: nothing happens."""
 
     def cancel(self, execution_id: str, lease: int) -> None:
         """Asks the job to end: CancelledError is raised into it. No such job: nothing happens."""

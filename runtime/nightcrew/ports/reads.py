@@ -13,6 +13,7 @@ from nightcrew.domain.execution import Execution, ExecutionState
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
+from nightcrew.domain.step import Step
 from nightcrew.ports.deliveries import DeliveryReads
 from nightcrew.ports.retention import Ended
 
@@ -151,6 +152,9 @@ class Reads(DeliveryReads, Protocol):
 
     async def logs_after(self, execution_id: str, sequence: int, *, limit: int) -> list[LogEntry]:
         """An execution's entries with a greater sequence, in order."""
+
+    async def steps_after(self, execution_id: str, place: int, *, limit: int) -> list[tuple[int, Step]]:
+        """An execution's journal from after a place, with the places of its entries, in the order they began."""
 
     async def figures(self, agent_ids: Sequence[str]) -> dict[str, AgentFigures]:
         """What the statuses of these agents count."""

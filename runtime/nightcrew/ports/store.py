@@ -15,6 +15,7 @@ from nightcrew.domain.backfill import Backfill, BackfillState
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, Occupancy
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import NewLogEntry
+from nightcrew.domain.step import Step, StepError, StepKind, Wait
 from nightcrew.ports.deliveries import OutboundTable
 from nightcrew.ports.events import ChainTable, EventTable, EventTriggerTable, LagTable
 from nightcrew.ports.hooks import HookTable
@@ -91,14 +92,22 @@ class ExecutionTable(Protocol):
         """Those that are not final, oldest first; of one trigger if it is given."""
 
     def claim(
-        self, agent_id: str, *, limit: int, people_only: bool, now: datetime, generation: int = 0
+        self,
+        agent_id: str,
+        *,
+        limit: int,
+        people_only: bool,
+        now: datetime,
+        generation: int = 0,
+        resumes_only: bool = False,
     ) -> list[Execution]:
         """Moves up to `limit` QUEUED ones to RUNNING and returns them as they are then.
 
         Order: requeued runs, then priority (higher first), then creation. Each gets `lease + 1`,
         `started`, and its first `start_time`; a fresh one gets `attempt + 1` (so does one that was RETRYING;
         one that was interrupted keeps its attempt). `people_only` leaves out what never started, save kinds
-        in `BY_PEOPLE`. One that bears a cancel mark is never claimed. `generation`, if it is not 0, is the
+        in `BY_PEOPLE`. One that bears a cancel mark is never claimed, save once if it is to resume; `resumes_only`
+        claims no others. `generation`, if it is not 0, is the
         agent's as the attempt starts, and becomes the execution's; a backfill's keeps the one it began with.
         """
 
@@ -119,6 +128,21 @@ class ExecutionTable(Protocol):
     ) -> bool:
         """QUEUED, WAITING or RETRYING → a final state. False if it is in none of them."""
 
+    def wait(self, execution_id: str, *, lease: int, wait: Wait) -> bool:
+        """RUNNING under this lease → WAITING; the attempt goes on when it wakes."""
+
+    def wake(self, execution_id: str) -> bool:
+        """WAITING → QUEUED; False if it does not wait."""
+
+    def resume_cancelled(self, execution_id: str, *, reason: str) -> bool:
+        """QUEUED, WAITING or RETRYING → QUEUED with a cancel mark, to be run once more; False if it has one."""
+
+    def waits_over(self, now: datetime, *, limit: int) -> list[Execution]:
+        """WAITING ones whose time has come."""
+
+    def parked(self, agent_id: str = "") -> list[Execution]:
+        """WAITING ones (of one agent) that wait for code that fits."""
+
     def retry_later(
         self, execution_id: str, *, lease: int, next_attempt_time: datetime, error: ExecutionError
     ) -> bool:
@@ -137,7 +161,7 @@ class ExecutionTable(Protocol):
         """Those in QUEUED, WAITING or RETRYING whose `deadline` has passed."""
 
     def next_wake(self) -> datetime | None:
-        """The earliest `next_attempt_time` of RETRYING ones or `deadline` of idle ones."""
+        """The earliest `next_attempt_time` of RETRYING ones, end of a wait, or `deadline` of idle ones."""
 
     def mark_cancel(self, execution_id: str, *, reason: str) -> bool:
         """Sets the durable cancel mark on one that is not final; False if it was set or it is final."""
@@ -154,6 +178,58 @@ class LogTable(Protocol):
 
     def append(self, execution_id: str, entries: Sequence[NewLogEntry], *, lease: int) -> bool:
         """Adds entries if the execution still runs under this lease; False if not."""
+
+
+class StepTable(Protocol):
+    """The journals of executions and the signals that were sent to them, within a transaction."""
+
+    def load(self, execution_id: str) -> list[Step]:
+        """An execution's journal, in the order in which its steps began."""
+
+    def get(self, execution_id: str, key: str) -> Step | None:
+        """An entry, or None."""
+
+    def open(self, execution_id: str) -> list[Step]:
+        """The entries that have not ended."""
+
+    def insert(self, execution_id: str, step: Step, *, lease: int) -> bool:
+        """Adds an entry; False if the execution does not run under this lease."""
+
+    def replace(self, execution_id: str, step: Step, *, lease: int) -> bool:
+        """Writes how an entry stands now; False if the execution does not run under this lease."""
+
+    def end(
+        self,
+        execution_id: str,
+        key: str,
+        *,
+        now: datetime,
+        result: str | None = None,
+        error: StepError | None = None,
+    ) -> bool:
+        """WAITING → SUCCEEDED or, with an error, FAILED, whoever runs the execution; False if it does not wait."""
+
+    def awaiting(self, kind: StepKind, *awaited: str) -> list[tuple[str, str]]:
+        """(execution id, key) of the entries that wait for one of these: types of events, or an execution's end."""
+
+    @property
+    def awaiting_events(self) -> bool:
+        """Whether any entry waits for an event."""
+
+    def repoint(self, awaited: str, following: str) -> None:
+        """Those who wait for the end of an execution wait for that of another, which goes on for it."""
+
+    def drop(self, execution_id: str, keys: list[str]) -> None:
+        """Removes entries: they are to be done again."""
+
+    def copy(self, source: str, target: str, *, before: str) -> None:
+        """Gives an execution the ended entries that another's journal has before one of its entries."""
+
+    def keep_signal(self, execution_id: str, name: str, payload: str, *, now: datetime) -> None:
+        """Keeps a signal for the wait that asks for it."""
+
+    def take_signal(self, execution_id: str, name: str) -> str | None:
+        """The payload of the oldest kept signal of that name, which is then gone; None if there is none."""
 
 
 class FireTable(Protocol):
@@ -300,6 +376,10 @@ class Transaction(Protocol):
     @property
     def logs(self) -> LogTable:
         """Log entries."""
+
+    @property
+    def steps(self) -> StepTable:
+        """Journals and signals."""
 
     @property
     def fires(self) -> FireTable:

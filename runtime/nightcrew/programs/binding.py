@@ -9,13 +9,14 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
-from nightcrew.agent.context import Context
+from nightcrew.agent.base_context import BaseContext
+from nightcrew.agent.context import Context, SyncContext
 from nightcrew.domain.errors import join_path
 from nightcrew.domain.spec.base import path as field_path
 from nightcrew.programs.errors import InvalidInput, LoadError
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
-Binding: TypeAlias = Callable[[Context, Mapping[str, Any]], Arguments]
+Binding: TypeAlias = Callable[[BaseContext, Mapping[str, Any]], Arguments]
 
 _FROM_TRIGGERS = frozenset({"event", "webhook"})
 """Keys that triggers add whether the program wants them or not."""
@@ -57,7 +58,7 @@ def bind_object(method: Callable[..., Any], name: str) -> Binding:
     context = next((one for one in parameters if _is_context(one, _hints(method))), None)
     rest = [one for one in parameters if one is not context]
 
-    def bound(ctx: Context, given: Mapping[str, Any]) -> Arguments:
+    def bound(ctx: BaseContext, given: Mapping[str, Any]) -> Arguments:
         if not rest:
             return _placed(signature, context, ctx, {})
         names = {one.name for one in rest if one.kind is not one.VAR_KEYWORD}
@@ -71,6 +72,8 @@ def bind_object(method: Callable[..., Any], name: str) -> Binding:
     return bound
 
 
+_CONTEXTS = (Context, SyncContext)
+_CONTEXT_NAMES = tuple(one.__name__ for one in _CONTEXTS)
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -87,7 +90,7 @@ def _is_context(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> bool:
         return False
     hint = _bare(hints.get(parameter.name))
     # A hint that could not be resolved is still text.
-    named = hint.rpartition(".")[2] == Context.__name__ if isinstance(hint, str) else hint is Context
+    named = hint.rpartition(".")[2] in _CONTEXT_NAMES if isinstance(hint, str) else hint in _CONTEXTS
     return named or parameter.name == "ctx"
 
 
@@ -143,7 +146,7 @@ def _said(error: ValidationError) -> str:
 
 
 def _by_key(
-    parameters: list[inspect.Parameter], given: Mapping[str, Any], context: Context
+    parameters: list[inspect.Parameter], given: Mapping[str, Any], context: BaseContext
 ) -> dict[str, Any]:
     names = {one.name for one in parameters if one.kind not in _VARIADIC}
     missing = [
@@ -162,7 +165,10 @@ def _by_key(
 
 
 def _placed(
-    signature: inspect.Signature, parameter: inspect.Parameter | None, context: Context, named: dict[str, Any]
+    signature: inspect.Signature,
+    parameter: inspect.Parameter | None,
+    context: BaseContext,
+    named: dict[str, Any],
 ) -> Arguments:
     """The arguments in the signature's order, positional-only ones included."""
     values = dict(named)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nightcrew.agent.context import Context
+from nightcrew.agent.base_context import BaseContext
 from nightcrew.agent.definition import ENTRY_METHODS
 from nightcrew.programs.binding import Binding, bind_function, bind_object
 from nightcrew.programs.errors import LoadError
@@ -41,7 +41,7 @@ class Entry:
             f"{type(target).__name__} is no function and has none of {', '.join(ENTRY_METHODS)}", path=path
         )
 
-    def call(self, context: Context, given: Mapping[str, Any]) -> Any:
+    def call(self, context: BaseContext, given: Mapping[str, Any]) -> Any:
         """Calls it: a coroutine if it is async, else its result.
 
         Raises:

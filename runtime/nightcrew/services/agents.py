@@ -10,6 +10,7 @@ from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.facts import agent_fact
 from nightcrew.crew.firing import fire_before
 from nightcrew.crew.lagging import sync_lags
+from nightcrew.crew.waits import wake_parked
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import (
     Aborted,
@@ -293,6 +294,7 @@ def change_agent(tx: Transaction, after: After, agent: Agent, manifest: Manifest
     after.schedules.append(agent.id)
     if changed_spec:
         after.changed.append(agent.id)
+        wake_parked(tx, after, now=now, agent_id=agent.id)
     return new
 
 

@@ -12,8 +12,9 @@ from nightcrew.crew.bus import Bus, Signal
 from nightcrew.crew.cancels import cancel
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.intake import Work
+from nightcrew.crew.waits import inherit, wake
 from nightcrew.domain.agent import Agent
-from nightcrew.domain.errors import NightcrewError, NotFound
+from nightcrew.domain.errors import InvalidArgument, NightcrewError, NotFound
 from nightcrew.domain.execution import FINAL, Execution, TriggerKind, TriggerRef
 from nightcrew.domain.filter import And, Comparison, Not
 from nightcrew.domain.lifecycle.agent import check_manual
@@ -201,11 +202,21 @@ class ExecutionService:
 
         return await self._commits.run(unit)
 
-    async def retry(self, execution_id: str, *, request: Request) -> Execution:
+    async def retry(
+        self, execution_id: str, *, request: Request, from_step: tuple[str, int] | None = None
+    ) -> Execution:
         """Runs an execution that has ended once more, as a new one that names it as its cause.
+
+        One that waits for code that fits tries again itself.
+
+        Args:
+            execution_id: The execution.
+            request: Who asks.
+            from_step: A step's name and which of that name: the journal answers for those before it.
 
         Raises:
             NotFound: There is no such execution.
+            InvalidArgument: It has no such step.
             FailedPrecondition: It has not ended, or its agent takes no work by hand.
         """
         check_request_id(request)
@@ -215,6 +226,9 @@ class ExecutionService:
         def unit(tx: Transaction, after: After) -> Execution:
             def do() -> Execution:
                 old = _get(tx, execution_id)
+                if from_step is None and any(one.id == old.id for one in tx.executions.parked(old.agent_id)):
+                    wake(tx, after, old, now=now, reason="retried by hand")
+                    return _get(tx, execution_id)
                 step(old.state, ExecutionEvent.RETRY, execution_id=execution_id)
                 agent = tx.agents.get(old.agent_id)
                 if agent is None:
@@ -233,13 +247,26 @@ class ExecutionService:
                     labels=old.labels,
                     priority=old.priority,
                 )
-                return admit_one(tx, after, agent, work, now=now)
+                before = None if from_step is None else _key_of(tx, old.id, *from_step)
+                made = admit_one(tx, after, agent, work, now=now)
+                if before is not None:
+                    inherit(tx, after, made, old.id, before=before, now=now)
+                return made
 
             return once(
                 tx, request, now=now, do=do, remember=lambda e: e.id, recall=lambda key: _get(tx, key)
             )
 
         return await self._commits.run(unit)
+
+
+def _key_of(tx: Transaction, execution_id: str, name: str, ordinal: int) -> str:
+    """The key of a step in a journal, by its name and which of that name it is."""
+    named = [one.key for one in tx.steps.load(execution_id) if one.name == name]
+    if not 0 <= ordinal < len(named):
+        has = f"{len(named)} of that name" if named else "no step of that name"
+        raise InvalidArgument.of("from_step", f"{name!r} number {ordinal}: the execution has {has}")
+    return named[ordinal]
 
 
 def _check(wish: Triggering) -> None:

@@ -265,8 +265,6 @@ def check_dates(manifest: Manifest, before: AgentSpec | None, *, now: datetime, 
 
 def _policies(manifest: Manifest) -> None:
     spec = manifest.spec
-    if spec.execution.heartbeat_timeout is not None:
-        raise InvalidArgument.of("spec.execution.heartbeat_timeout", "is not built yet", code="not_built")
     try:
         resolve_restart(spec.restart)
     except InvalidArgument as error:

@@ -1,17 +1,17 @@
 """The use case of reading what an execution said, a page at a time."""
 
-import base64
 from typing import Any, Final
 
-from nightcrew.domain.errors import InvalidArgument, NotFound
+from nightcrew.domain.errors import NotFound
 from nightcrew.domain.filter_match import matches
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import MAX_PAGE_SIZE, ListQuery, Page
 from nightcrew.ports.reads import Reads
+from nightcrew.services.places import read_place, write_place
 
 PAGE_BYTES: Final = 1024 * 1024
 """A page ends early when its texts are longer than this: a client's limit for a message is often 4 MiB."""
-_PREFIX: Final = "log "
+_LIST: Final = "log"
 
 
 class LogService:
@@ -27,7 +27,7 @@ class LogService:
             NotFound: There is no such execution.
             InvalidArgument: The token is none of ours.
         """
-        after = _read(query.page_token) if query.page_token else 0
+        after = read_place(query.page_token, _LIST) if query.page_token else 0
         if await self._reads.execution(execution_id) is None:
             raise NotFound("execution", execution_id)
         limit = query.page_size + 1 if query.where is None else MAX_PAGE_SIZE
@@ -40,7 +40,7 @@ class LogService:
                     continue
                 size += len(entry.message)
                 if found and (len(found) == query.page_size or size > PAGE_BYTES):
-                    return Page(found, _token(found[-1].sequence))
+                    return Page(found, write_place(found[-1].sequence, _LIST))
                 found.append(entry)
             if len(entries) < limit:
                 return Page(found)
@@ -55,20 +55,3 @@ def _values(entry: LogEntry) -> dict[str, Any]:
         "sequence": entry.sequence,
         "message": entry.message,
     }
-
-
-def _token(sequence: int) -> str:
-    return base64.urlsafe_b64encode(f"{_PREFIX}{sequence}".encode()).decode().rstrip("=")
-
-
-def _read(token: str) -> int:
-    try:
-        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode(
-            "ascii"
-        )
-    except ValueError:
-        text = ""
-    digits = text.removeprefix(_PREFIX)
-    if digits == text or not digits.isdecimal() or len(digits) > len(str(2**63)):
-        raise InvalidArgument.of("page_token", "is not a token that this service gave out; begin without one")
-    return int(digits)

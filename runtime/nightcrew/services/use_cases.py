@@ -14,6 +14,7 @@ from nightcrew.services.runtime import RuntimeService
 from nightcrew.services.schedules import ScheduleService
 from nightcrew.services.skips import SkipService
 from nightcrew.services.status import StatusService
+from nightcrew.services.steps import StepService
 from nightcrew.services.watch import WatchService
 from nightcrew.services.webhooks import WebhookService
 
@@ -33,6 +34,7 @@ class UseCases:
     schedules: ScheduleService
     skips: SkipService
     status: StatusService
+    steps: StepService
     watch: WatchService
     webhooks: WebhookService
     runtime: RuntimeService

@@ -117,7 +117,7 @@ class Box:
         )
 
     def _around(self, hosts: Hosts) -> BoxHost:
-        self._threads = ThreadHost(self.clock)
+        self._threads = ThreadHost(self.clock, random=self._ids.random)
         return BoxHost(hosts.inline, self._threads, hosts.router)
 
     def _nanos(self) -> int:
@@ -203,7 +203,7 @@ class Box:
                 return
             if await self._threads.work():
                 continue
-            if not self.engine.store.busy:
+            if not self.engine.store.busy and not self.engine.hosts.inline.in_threads:
                 return
             await asyncio.sleep(_STORE_TURN)
 

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.hosts.attempt import Attempt
+from nightcrew.hosts.desks import FarDesk, LoopAsks
 from nightcrew.hosts.process.runs import SyncRun
 from nightcrew.ports.clock import Clock
-from nightcrew.ports.host import Cancelled, Host, Interrupted, Job, LogSink, Outcome
+from nightcrew.ports.host import Cancelled, Desk, Host, Interrupted, Job, LogSink, Outcome
 
 Key = tuple[str, int]
 
@@ -27,11 +29,16 @@ class BoxHost:
         self._threads = threads
         self._others = others
 
-    async def run(self, job: Job, sink: LogSink) -> Outcome:
+    async def run(self, job: Job, sink: LogSink, desk: Desk) -> Outcome:
         """Runs one attempt where it belongs."""
         if job.source.kind != "python":
-            return await self._others.run(job, sink)
-        return await (self._inline if job.source.is_async else self._threads).run(job, sink)
+            return await self._others.run(job, sink, desk)
+        return await (self._inline if job.source.is_async else self._threads).run(job, sink, desk)
+
+    def arrived(self, execution_id: str, lease: int) -> None:
+        """Passed to all: those that do not have it do nothing."""
+        for host in (self._inline, self._threads, self._others):
+            host.arrived(execution_id, lease)
 
     def cancel(self, execution_id: str, lease: int) -> None:
         """Passed to all: those that do not have it do nothing."""
@@ -50,22 +57,26 @@ class ThreadHost:
     One at a time, in the order they came, so that what they do has the same order in every run of a test.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, random: Callable[[], float]) -> None:
         self._clock = clock
+        self._random = random
         self._known: dict[Key, _Threaded] = {}
         self._waiting: deque[_Threaded] = deque()
         self._turn = asyncio.Lock()
 
-    async def run(self, job: Job, sink: LogSink) -> Outcome:
+    async def run(self, job: Job, sink: LogSink, desk: Desk) -> Outcome:
         """Runs one attempt to its end. If the awaiting task is cancelled, nobody waits for the thread any more."""
         key = (job.execution_id, job.lease)
-        threaded = self._known[key] = _Threaded(job, sink, self._clock)
+        threaded = self._known[key] = _Threaded(job, sink, desk, clock=self._clock, random=self._random)
         self._waiting.append(threaded)
         try:
             return await threaded.outcome
         finally:
             threaded.cancel()
             del self._known[key]
+
+    def arrived(self, execution_id: str, lease: int) -> None:
+        """A sync program that waits has left its thread."""
 
     def cancel(self, execution_id: str, lease: int) -> None:
         """Raises CancelledError into the program, at its next bytecode."""
@@ -94,10 +105,13 @@ class ThreadHost:
 class _Threaded:
     """One program in its thread."""
 
-    def __init__(self, job: Job, sink: LogSink, clock: Clock) -> None:
+    def __init__(
+        self, job: Job, sink: LogSink, desk: Desk, *, clock: Clock, random: Callable[[], float]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sink = sink
-        self._attempt = Attempt(job, now=clock.now, emit=self._emit)
+        far = FarDesk(LoopAsks(desk, self._loop), blocking=True)
+        self._attempt = Attempt(job, clock=clock, random=random, emit=self._emit, desk=far, sync=True)
         self._run = SyncRun(self._attempt, done=self._done)
         self._started = False
         self.outcome: asyncio.Future[Outcome] = self._loop.create_future()

@@ -44,6 +44,7 @@ class TriggerKind(StrEnum):
     BACKFILL = "KIND_BACKFILL"
     RESIDENT = "KIND_RESIDENT"
     RETRY = "KIND_RETRY"
+    CALL = "KIND_CALL"
 
 
 class WaitKind(StrEnum):

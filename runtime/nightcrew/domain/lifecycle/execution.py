@@ -25,6 +25,8 @@ class ExecutionEvent(StrEnum):
     WAKE = "wake"
     CANCEL = "cancel"
     """People (or a policy) want it ended."""
+    CANCEL_JOURNALED = "cancel_journaled"
+    """The same, of one that has a journal: it resumes once, to be raised into where that ends."""
     CANCELLED = "cancelled"
     """The cancelled body has ended."""
     CRASH_LOOP = "crash_loop"
@@ -39,6 +41,8 @@ class ExecutionEffect(StrEnum):
 
     RAISE_INTO = "raise_into"
     """Raise the cancellation into the running body; kill it after the grace."""
+    RESUME = "resume"
+    """Run it once more, to be raised into where its journal ends."""
     MARK_CANCEL = "mark_cancel"
     """Set the durable cancel mark."""
     NEW_EXECUTION = "new_execution"
@@ -63,8 +67,10 @@ _E = ExecutionEvent
 _FX = ExecutionEffect
 _FREE: Final = (_FX.FREE_PLACE,)
 _SIGNAL: Final = (_FX.KEEP_SIGNAL,)
+_RESUME: Final = (_FX.MARK_CANCEL, _FX.RESUME)
 _FINAL_ROW: Final[Mapping[ExecutionEvent, tuple[ExecutionState | None, tuple[ExecutionEffect, ...]]]] = {
     _E.CANCEL: (None, ()),
+    _E.CANCEL_JOURNALED: (None, ()),
     _E.RETRY: (None, (_FX.NEW_EXECUTION,)),
 }
 
@@ -76,6 +82,7 @@ TABLE: Final[
     _S.QUEUED: {
         _E.CLAIM: (_S.RUNNING, ()),
         _E.CANCEL: (_S.CANCELLED, (_FX.MARK_CANCEL, _FX.FREE_PLACE)),
+        _E.CANCEL_JOURNALED: (None, _RESUME),
         _E.CRASH_LOOP: (_S.FAILED, _FREE),
         _E.TIME_OUT: (_S.TIMED_OUT, _FREE),
         _E.SIGNAL: (None, _SIGNAL),
@@ -88,18 +95,21 @@ TABLE: Final[
         _E.INTERRUPT: (_S.QUEUED, ()),
         _E.WAIT: (_S.WAITING, ()),
         _E.CANCEL: (None, (_FX.MARK_CANCEL, _FX.RAISE_INTO)),
+        _E.CANCEL_JOURNALED: (None, (_FX.MARK_CANCEL, _FX.RAISE_INTO)),
         _E.CANCELLED: (_S.CANCELLED, _FREE),
         _E.SIGNAL: (None, _SIGNAL),
     },
     _S.WAITING: {
         _E.WAKE: (_S.QUEUED, ()),
         _E.CANCEL: (_S.CANCELLED, (_FX.MARK_CANCEL, _FX.FREE_PLACE)),
+        _E.CANCEL_JOURNALED: (_S.QUEUED, _RESUME),
         _E.TIME_OUT: (_S.TIMED_OUT, _FREE),
         _E.SIGNAL: (None, _SIGNAL),
     },
     _S.RETRYING: {
         _E.WAKE: (_S.QUEUED, ()),
         _E.CANCEL: (_S.CANCELLED, (_FX.MARK_CANCEL, _FX.FREE_PLACE)),
+        _E.CANCEL_JOURNALED: (_S.QUEUED, _RESUME),
         _E.TIME_OUT: (_S.TIMED_OUT, _FREE),
         _E.SIGNAL: (None, _SIGNAL),
     },

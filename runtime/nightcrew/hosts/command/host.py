@@ -11,7 +11,7 @@ from nightcrew.hosts.command.groups import Usage, kill_survivors, usage_of
 from nightcrew.hosts.command.run import CommandRun
 from nightcrew.hosts.command.settings import CommandSettings
 from nightcrew.ports.clock import Clock
-from nightcrew.ports.host import Cancelled, Interrupted, Job, LogSink, Outcome
+from nightcrew.ports.host import Cancelled, Desk, Interrupted, Job, LogSink, Outcome
 
 MIB: Final = 1024 * 1024
 _WATCH_INTERVAL: Final = 0.5
@@ -58,7 +58,7 @@ class CommandHost:
                     if excess is not None:
                         groups[group].exceed(excess)
 
-    async def run(self, job: Job, sink: LogSink) -> Outcome:
+    async def run(self, job: Job, sink: LogSink, desk: Desk) -> Outcome:  # noqa: ARG002 - a command has no journal
         """Runs one attempt to its end. If the awaiting task is cancelled the command is killed."""
         key = (job.execution_id, job.lease)
         ended = await self._place(key)
@@ -78,6 +78,9 @@ class CommandHost:
         finally:
             del self._runs[key]
             self._leave()
+
+    def arrived(self, execution_id: str, lease: int) -> None:
+        """A command waits for nothing that the runtime knows of."""
 
     def cancel(self, execution_id: str, lease: int) -> None:
         """Sends it SIGTERM, and all that it started; one that waits has ended at once."""

@@ -15,7 +15,7 @@ from nightcrew.domain.execution import ExecutionError
 from nightcrew.domain.spec.program import Isolation
 from nightcrew.hosts.process.link import Ticket, WorkerLink
 from nightcrew.hosts.process.pool import RUNS_PER_WORKER, Pool
-from nightcrew.ports.host import Job, LogSink, NotLoaded, Outcome
+from nightcrew.ports.host import Desk, Job, LogSink, NotLoaded, Outcome
 
 MIB: Final = 1024 * 1024
 _WATCH_INTERVAL: Final = 0.2
@@ -88,7 +88,7 @@ class ProcessHost:
         finally:
             self._tasks = None
 
-    async def run(self, job: Job, sink: LogSink) -> Outcome:
+    async def run(self, job: Job, sink: LogSink, desk: Desk) -> Outcome:
         """Runs one attempt to its end. If the awaiting task is cancelled the job is killed.
 
         Raises:
@@ -98,7 +98,7 @@ class ProcessHost:
             raise Unavailable("worker processes can't be started: their host does not run")
         if job.source.kind == "langflow" and not self._has_lfx:
             return NotLoaded(_NO_LFX)
-        ticket = Ticket(job, sink, asyncio.get_running_loop().create_future())
+        ticket = Ticket(job, sink, desk, asyncio.get_running_loop().create_future())
         pool = self._pool_of(job)
         key = (job.execution_id, job.lease)
         self._tickets[key] = (ticket, pool)
@@ -110,6 +110,12 @@ class ProcessHost:
             raise
         finally:
             del self._tickets[key]
+
+    def arrived(self, execution_id: str, lease: int) -> None:
+        """Has the job look at what it waits for."""
+        known = self._tickets.get((execution_id, lease))
+        if known is not None and known[0].link is not None:
+            known[0].link.arrived(known[0])
 
     def cancel(self, execution_id: str, lease: int) -> None:
         """Raises CancelledError into the job."""

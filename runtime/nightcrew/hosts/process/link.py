@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import structlog
 
-from nightcrew.hosts.process import protocol
+from nightcrew.hosts.process import protocol, steps
 from nightcrew.hosts.process.launch import Launched, Lines, worker_command
-from nightcrew.ports.host import Interrupted, Job, LogSink, Outcome
+from nightcrew.ports.host import Desk, Interrupted, Job, LogSink, Outcome
 
 START_TIMEOUT: Final = 60.0
 STUCK_AFTER: Final = 5.0
@@ -40,6 +40,7 @@ class Ticket:
 
     job: Job
     sink: LogSink
+    desk: Desk
     outcome: asyncio.Future[Outcome]
     link: "WorkerLink | None" = None
     number: int = 0
@@ -153,6 +154,10 @@ class WorkerLink(asyncio.Protocol):
         ticket.link, ticket.number = self, self._numbers
         self._send(protocol.RUN, number=ticket.number, job=protocol.job_to_json(ticket.job))
 
+    def arrived(self, ticket: Ticket) -> None:
+        """Has a run look at what it waits for."""
+        self._send(protocol.ARRIVED, number=ticket.number)
+
     def cancel(self, ticket: Ticket) -> None:
         """Asks a run to end."""
         ticket.cancelling = True
@@ -208,6 +213,10 @@ class WorkerLink(asyncio.Protocol):
                     ended.end(Interrupted("killed") if ended.killed else outcome)
                     self.idle_since = self._loop.time()
                     self._freed(self)
+            case protocol.ASK | protocol.ALIVE:
+                asking = self._tickets.get(message["number"])
+                if asking is not None:
+                    self._asked(asking, message)
             case protocol.BEAT:
                 self._beat = self._loop.time()
             case protocol.HELLO:
@@ -217,6 +226,16 @@ class WorkerLink(asyncio.Protocol):
                     self._hello.set_result(None)
             case kind:
                 raise protocol.ProtocolError(f"a worker never says {kind!r}")
+
+    def _asked(self, ticket: Ticket, message: dict[str, Any]) -> None:
+        if message["kind"] == protocol.ALIVE:
+            ticket.desk.beat()
+        else:
+            self._spawn(self._answer(ticket, message))
+
+    async def _answer(self, ticket: Ticket, message: dict[str, Any]) -> None:
+        content = await steps.answer(ticket.desk, message["op"], message["content"])
+        self._send(protocol.ANSWER, number=ticket.number, call=message["call"], content=content)
 
     async def _watch(self, process: Launched) -> None:
         """Follows the process to its end, keeps what it prints, then tells everybody."""

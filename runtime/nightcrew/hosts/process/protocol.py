@@ -9,15 +9,19 @@ from nightcrew.domain.durations import format_instant, parse_instant
 from nightcrew.domain.execution import ExecutionError, TriggerKind, TriggerRef
 from nightcrew.domain.log import LogStream, NewLogEntry, Severity
 from nightcrew.domain.spec.program import Isolation, Program
+from nightcrew.hosts.process.steps import step_from_json, step_to_json
 from nightcrew.ports.host import (
     Cancelled,
+    Continued,
     Failed,
     Interrupted,
     Job,
     NotLoaded,
     Outcome,
+    Parked,
     ProgramSource,
     Succeeded,
+    Suspended,
 )
 
 MAX_FRAME: Final = 64 * 1024 * 1024
@@ -29,6 +33,10 @@ CANCEL: Final = "cancel"
 LOG: Final = "log"
 DONE: Final = "done"
 BEAT: Final = "beat"
+ASK: Final = "ask"
+ANSWER: Final = "answer"
+ARRIVED: Final = "arrived"
+ALIVE: Final = "alive"
 
 _HEADER: Final = struct.Struct(">I")
 _encoder: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -110,6 +118,8 @@ def job_to_json(job: Job) -> dict[str, Any]:
         "labels": job.labels,
         "memory": job.memory,
         "memory_refusal": job.memory_refusal,
+        "journal": [step_to_json(one) for one in job.journal],
+        "cancelling": job.cancelling,
     }
 
 
@@ -138,6 +148,8 @@ def job_from_json(data: dict[str, Any]) -> Job:
         labels=data["labels"],
         memory=data["memory"],
         memory_refusal=data["memory_refusal"],
+        journal=tuple(step_from_json(one) for one in data["journal"]),
+        cancelling=data["cancelling"],
     )
 
 
@@ -150,6 +162,12 @@ def outcome_to_json(outcome: Outcome) -> list[Any]:
             return ["failed", _error_to_json(error)]
         case NotLoaded(error):
             return ["not_loaded", _error_to_json(error)]
+        case Suspended(waits):
+            return ["suspended", list(waits)]
+        case Parked(message):
+            return ["parked", message]
+        case Continued(given, memory):
+            return ["continued", given, memory]
         case Cancelled():
             return ["cancelled"]
         case Interrupted(reason, message):
@@ -171,6 +189,12 @@ def outcome_from_json(data: Sequence[Any]) -> Outcome:
             return Failed(ExecutionError(**error))
         case ["not_loaded", error]:
             return NotLoaded(ExecutionError(**error))
+        case ["suspended", [*waits]]:
+            return Suspended(tuple(waits))
+        case ["parked", str(message)]:
+            return Parked(message)
+        case ["continued", str(given), memory]:
+            return Continued(given, memory)
         case ["cancelled"]:
             return Cancelled()
         case ["interrupted", str(reason), str(message)]:

@@ -27,6 +27,9 @@ class WorkerRun(Protocol):
     def start(self) -> None:
         """Begins; called from the reader's thread, so that a blocked loop holds up no sync program."""
 
+    def arrived(self) -> None:
+        """A wait may be over; called from the reader's thread."""
+
     def cancel(self) -> None:
         """Raises CancelledError into the program; called from the reader's thread."""
 
@@ -53,6 +56,10 @@ class AsyncRun:
         if self._attempt.flag.requested:  # a cancel came first
             self._task.cancel()
 
+    def arrived(self) -> None:
+        """Has the program look at what it waits for, on the loop."""
+        self._loop.call_soon_threadsafe(self._attempt.steps.arrived)
+
     def cancel(self) -> None:
         """Cancels the task, on the loop."""
         self._attempt.flag.requested = True
@@ -69,6 +76,8 @@ class AsyncRun:
                 value = await self._value()
             except BaseException as error:  # noqa: BLE001 - SystemExit of a program must not end the worker
                 return attempt.raised(error)
+            finally:
+                attempt.steps.close()
             return attempt.returned(value)
 
     async def _value(self) -> Any:
@@ -86,6 +95,7 @@ class AsyncRun:
             # An import may take seconds: it must not hold up the others on this loop.
             entry = await asyncio.to_thread(load_python, job.source)
             adopt_structlog()
+        attempt.steps.enter()
         return await entry.call(attempt.context, job.input)
 
     def _ended(self, task: asyncio.Task[Outcome]) -> None:
@@ -113,6 +123,9 @@ class SyncRun:
     def start(self) -> None:
         """Begins the thread."""
         self._thread.start()
+
+    def arrived(self) -> None:
+        """A sync program that waits has left its thread."""
 
     def cancel(self) -> None:
         """Sets the flag, and raises CancelledError into the program if it is under way."""
@@ -142,6 +155,7 @@ class SyncRun:
             try:
                 entry = load_python(attempt.job.source)
                 adopt_structlog()
+                attempt.steps.enter()
                 value = self._inside_program(lambda: entry.call(attempt.context, attempt.job.input))
             except BaseException as error:  # noqa: BLE001 - SystemExit of a program must not end the worker
                 return attempt.raised(error)

@@ -9,13 +9,17 @@ from typing import Any, Final
 
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.hosts.attempt import Attempt
+from nightcrew.hosts.branches import number_branches
+from nightcrew.hosts.desks import FarDesk
 from nightcrew.hosts.process import protocol
 from nightcrew.hosts.process.guardian import bind_to_parent, die, post_guardian
 from nightcrew.hosts.process.runs import AsyncRun, SyncRun, WorkerRun
+from nightcrew.hosts.process.steps import PipeAsks
 from nightcrew.ports.host import Outcome
 from nightcrew.programs.langflow.runner import FlowRunner
 from nightcrew.system.capture import adopt_structlog, install
 from nightcrew.system.clock import SystemClock
+from nightcrew.system.ids import SystemIds
 from nightcrew.system.logging import configure_logging
 
 BEAT_INTERVAL: Final = 1.0
@@ -35,6 +39,8 @@ class Worker:
         self._clock = SystemClock()
         self._sending = threading.Lock()
         self._runs: dict[int, WorkerRun] = {}
+        self._asks: dict[int, PipeAsks] = {}
+        self._random = SystemIds().random
         self._flows = FlowRunner()
 
     async def serve(self) -> None:
@@ -43,6 +49,7 @@ class Worker:
             await self._flows.prepare()
             adopt_structlog()
         loop = asyncio.get_running_loop()
+        number_branches(loop)
         threading.Thread(target=self._read, args=(loop,), name="pipe", daemon=True).start()
         self._send(protocol.pack(protocol.HELLO, pid=os.getpid()))
         while True:
@@ -68,6 +75,14 @@ class Worker:
                 # Registered here, so that a cancel that follows finds it.
                 self._runs[number] = run = self._make(number, message["job"], loop)
                 run.start()
+            case protocol.ANSWER:
+                asks = self._asks.get(message["number"])
+                if asks is not None:
+                    asks.answered(message["call"], message["content"])
+            case protocol.ARRIVED:
+                waiting = self._runs.get(message["number"])
+                if waiting is not None:
+                    waiting.arrived()
             case protocol.CANCEL:
                 known = self._runs.get(message["number"])
                 if known is not None:
@@ -83,9 +98,25 @@ class Worker:
 
         def done(outcome: Outcome) -> None:
             self._runs.pop(number, None)
+            self._asks.pop(number, None)
             self._send(protocol.pack(protocol.DONE, number=number, outcome=protocol.outcome_to_json(outcome)))
 
-        attempt = Attempt(job, now=self._clock.now, emit=emit)
+        def ask(call: int, op: str, content: Any) -> None:
+            self._send(protocol.pack(protocol.ASK, number=number, call=call, op=op, content=content))
+
+        def beat() -> None:
+            self._send(protocol.pack(protocol.ALIVE, number=number))
+
+        self._asks[number] = asks = PipeAsks(ask, beat)
+        sync = not job.source.is_async
+        attempt = Attempt(
+            job,
+            clock=self._clock,
+            random=self._random,
+            emit=emit,
+            desk=FarDesk(asks, blocking=sync),
+            sync=sync,
+        )
         if job.source.is_async:
             return AsyncRun(attempt, loop=loop, flows=self._flows, done=done)
         return SyncRun(attempt, done=done)

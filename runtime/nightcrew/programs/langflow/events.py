@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from nightcrew.agent.context import Context
+from nightcrew.agent.base_context import BaseContext
 
 
 class FlowEvents:
@@ -18,7 +18,7 @@ class FlowEvents:
         errors: Texts of messages that lfx marked as errors: some flows answer with one and raise nothing.
     """
 
-    def __init__(self, on_token: Callable[[str], None], context: Context) -> None:
+    def __init__(self, on_token: Callable[[str], None], context: BaseContext) -> None:
         self._on_token = on_token
         self._context = context
         self.errors: set[str] = set()

@@ -9,7 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
-from nightcrew.agent.context import Context
+from nightcrew.agent.base_context import BaseContext
 from nightcrew.domain.durations import format_instant
 from nightcrew.domain.spec.program import LangflowProgram, Program, SessionMode
 from nightcrew.domain.values import encode
@@ -49,7 +49,7 @@ class FlowRunner:
         source: ProgramSource,
         program: Program,
         given: Mapping[str, Any],
-        context: Context,
+        context: BaseContext,
         *,
         on_token: Callable[[str], None],
     ) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _merged_tweaks(*many: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _fired(flow: Mapping[str, Any], context: Context) -> dict[str, Any]:
+def _fired(flow: Mapping[str, Any], context: BaseContext) -> dict[str, Any]:
     """What a schedule's fire hands to the flow's Schedule Trigger: its `event_payload`."""
     trigger = context.trigger
     if trigger.nominal_time is None:

@@ -26,6 +26,9 @@ _KNOWN: Final = 8192
 # There are no foreign keys (migrations/0001_first.sql says why).
 _CHILDREN: Final = (
     "DELETE FROM logs WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
+    "DELETE FROM steps WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
+    "DELETE FROM signals WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
+    "DELETE FROM waits WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
     "DELETE FROM executions WHERE agent_id = ?",
     "DELETE FROM fires WHERE agent_id = ?",
     "DELETE FROM schedule_cursors WHERE agent_id = ?",

@@ -1,5 +1,6 @@
 """An execution as a row: its columns, and the way in and out of them."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from nightcrew.domain.durations import from_micros, to_micros
@@ -11,7 +12,10 @@ from nightcrew.domain.execution import (
     TriggerKind,
     TriggerRef,
 )
+from nightcrew.domain.step import Wait, WaitKind
 from nightcrew.domain.values import decode, encode
+
+# ruff: noqa: S608 - the SQL is put together from constants
 
 Row = tuple[Any, ...]
 
@@ -22,16 +26,21 @@ _OF_ALL: Final = (
     " error_message, error_traceback, error_retryable, labels, input, result"
 )
 _OF_CAUSED: Final = "event_sequence, root_sequence, depth"
-COLUMNS: Final = f"{_OF_ALL}, {_OF_CAUSED}"
+COLUMNS: Final = f"{_OF_ALL}, {_OF_CAUSED}, steps, resume"
+SHOWN: Final = (
+    f"{COLUMNS}, CASE state WHEN 'STATE_WAITING' THEN ("
+    "SELECT json_array(kind, until, signal, message) FROM waits WHERE execution = executions.seq) END"
+)
+"""Columns to read from the table itself, with what is waited for."""
 
 
 def _insert(columns: str) -> str:
-    return f"INSERT INTO executions ({columns}) VALUES (NULL{', ?' * columns.count(',')})"  # noqa: S608 - constants
+    return f"INSERT INTO executions ({columns}) VALUES (NULL{', ?' * columns.count(',')})"
 
 
 INSERT: Final = _insert(_OF_ALL)
 """Takes `execution_row`: what no event has caused, which is most, does not pay for the columns of what one has."""
-INSERT_CAUSED: Final = _insert(COLUMNS)
+INSERT_CAUSED: Final = _insert(f"{_OF_ALL}, {_OF_CAUSED}")
 """Takes `execution_row` and `cause_row`."""
 
 # A dictionary look-up costs a tenth of the enum's constructor.
@@ -87,7 +96,17 @@ def execution_row(execution: Execution) -> Row:
 
 def cause_row(trigger: TriggerRef) -> Row:
     """The columns of an execution that an event has caused."""
-    return (trigger.event_sequence, trigger.root_sequence, trigger.depth)
+    return (trigger.event_sequence or None, trigger.root_sequence, trigger.depth)
+
+
+def shown_of(row: Row) -> Execution:
+    """The execution of a row that was selected by `SHOWN`."""
+    execution = execution_of(row[:-1])
+    if row[-1] is None:
+        return execution
+    kind, until, signal, message = decode(row[-1])
+    moment = None if until is None else from_micros(until)
+    return replace(execution, wait=Wait(kind=WaitKind(kind), until=moment, signal=signal, message=message))
 
 
 def execution_of(row: Row) -> Execution:
@@ -128,6 +147,8 @@ def execution_of(row: Row) -> Execution:
         event_sequence,
         root_sequence,
         depth,
+        steps,
+        resume,
     ) = row
     return Execution(
         id=execution_id,
@@ -168,4 +189,6 @@ def execution_of(row: Row) -> Execution:
         cancel_reason=cancel_reason,
         start_time=None if start_time is None else from_micros(start_time),
         end_time=None if end_time is None else from_micros(end_time),
+        steps=steps,
+        resume=resume == 1,
     )

@@ -9,6 +9,7 @@ from typing import Final
 from nightcrew.domain.durations import from_micros, to_micros
 from nightcrew.domain.errors import AlreadyExists
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, Occupancy
+from nightcrew.domain.step import Wait
 from nightcrew.store.sqlite.execution_rows import (
     COLUMNS,
     INSERT,
@@ -44,12 +45,15 @@ _OPEN_OF_TRIGGER: Final = (
     f"SELECT {COLUMNS} FROM executions WHERE {_OPEN} AND agent_id = ? AND trigger_id = ? ORDER BY seq"
 )
 _NEXT: Final = (
-    f"SELECT {COLUMNS} FROM executions WHERE {_QUEUED} AND cancel_requested = 0"
+    f"SELECT {COLUMNS} FROM executions WHERE {_QUEUED} AND cancel_requested = resume"
     " ORDER BY started DESC, priority DESC, seq LIMIT ?2"
 )
 _NEXT_RUNS: Final = (
-    f"SELECT {COLUMNS} FROM executions WHERE {_QUEUED} AND started = 1 AND cancel_requested = 0"
+    f"SELECT {COLUMNS} FROM executions WHERE {_QUEUED} AND started = 1 AND cancel_requested = resume"
     " ORDER BY priority DESC, seq LIMIT ?2"
+)
+_NEXT_RESUMES: Final = (
+    f"SELECT {COLUMNS} FROM executions WHERE {_QUEUED} AND started = 1 AND resume = 1 ORDER BY seq LIMIT ?2"
 )
 _NEXT_ASKED_FOR: Final = (
     f"SELECT {COLUMNS} FROM executions INDEXED BY executions_asked_for WHERE asked_for = 1 AND agent_id = ?1"
@@ -58,7 +62,8 @@ _NEXT_ASKED_FOR: Final = (
 # Two plain statements cost 16 µs, one UPDATE … RETURNING with the same choice inside it 22 µs.
 _CLAIM: Final = (
     "UPDATE executions SET state = 'STATE_RUNNING', lease = lease + 1, started = 1,"
-    " attempt = attempt + 1 - keep_attempt, keep_attempt = 0, asked_for = 0, start_time = coalesce(start_time, ?1),"
+    " attempt = attempt + 1 - keep_attempt, keep_attempt = 0, asked_for = 0, resume = 0,"
+    " start_time = coalesce(start_time, ?1),"
     " agent_generation = ?3 WHERE seq = ?2"
 )
 _FINISH: Final = (
@@ -68,6 +73,21 @@ _FINISH: Final = (
 _END_IDLE: Final = (
     "UPDATE executions SET state = ?, end_time = ?, asked_for = 0, next_attempt_time = NULL, error_type = ?,"
     f" error_message = ?, error_traceback = ?, error_retryable = ? WHERE id = ? AND {_IDLE}"
+)
+_WAIT: Final = f"UPDATE executions SET state = 'STATE_WAITING', keep_attempt = 1, unclean = 0 {_HELD}"
+_PUT_WAIT: Final = (
+    "INSERT OR REPLACE INTO waits (execution, kind, until, signal, message)"
+    " VALUES ((SELECT seq FROM executions WHERE id = ?), ?, ?, ?, ?)"
+)
+_END_WAIT: Final = "DELETE FROM waits WHERE execution = (SELECT seq FROM executions WHERE id = ?)"
+_REQUEUE_WAITING: Final = (
+    "UPDATE executions SET state = 'STATE_QUEUED' WHERE id = ? AND state = 'STATE_WAITING'"
+)
+_RESUME: Final = (
+    "UPDATE executions SET state = 'STATE_QUEUED', resume = 1, keep_attempt = 1, next_attempt_time = NULL,"
+    f" cancel_requested = 1, cancel_reason = ? WHERE id = ? AND {_IDLE}"
+    # One that bears a mark as it begins to wait was cancelled while it ran.
+    " AND (cancel_requested = 0 OR state = 'STATE_WAITING')"
 )
 _RETRY_LATER: Final = (
     "UPDATE executions SET state = 'STATE_RETRYING', next_attempt_time = ?, unclean = 0, error_type = ?,"
@@ -83,6 +103,15 @@ _DUE: Final = (
     " AND next_attempt_time <= ? ORDER BY next_attempt_time, seq LIMIT ?"
 )
 _WAKE: Final = "UPDATE executions SET state = 'STATE_QUEUED', next_attempt_time = NULL WHERE seq = ?"
+_WAITED: Final = (
+    f"SELECT {', '.join('e.' + name for name in COLUMNS.split(', '))} FROM waits AS w INDEXED BY waits_by_time"
+    " JOIN executions AS e ON e.seq = w.execution WHERE w.until IS NOT NULL AND w.until <= ?"
+    " ORDER BY w.until, w.execution LIMIT ?"
+)
+_PARKED: Final = (
+    f"SELECT {', '.join('e.' + name for name in COLUMNS.split(', '))} FROM waits AS w INDEXED BY waits_for_code"
+    " JOIN executions AS e ON e.seq = w.execution WHERE w.kind = 'KIND_CODE' AND ?1 IN ('', e.agent_id)"
+)
 _OVERDUE: Final = (
     f"SELECT {COLUMNS} FROM executions INDEXED BY executions_by_deadline WHERE {_IDLE}"
     " AND deadline IS NOT NULL AND deadline <= ? ORDER BY deadline, seq LIMIT ?"
@@ -90,7 +119,8 @@ _OVERDUE: Final = (
 _NEXT_WAKE: Final = (
     "SELECT (SELECT min(next_attempt_time) FROM executions INDEXED BY executions_by_wake"
     " WHERE state = 'STATE_RETRYING'), (SELECT deadline FROM executions INDEXED BY executions_by_deadline"
-    f" WHERE {_IDLE} AND deadline IS NOT NULL ORDER BY deadline LIMIT 1)"
+    f" WHERE {_IDLE} AND deadline IS NOT NULL ORDER BY deadline LIMIT 1),"
+    " (SELECT min(until) FROM waits INDEXED BY waits_by_time WHERE until IS NOT NULL)"
 )
 _MARK: Final = (
     "UPDATE executions SET cancel_requested = 1, cancel_reason = ?"
@@ -144,7 +174,7 @@ class Executions:
                 f"an execution has an end_time just when it is final; this one is {execution.state}"
             )
         try:
-            if execution.trigger.event_sequence:
+            if execution.trigger.root_sequence:
                 self._execute(INSERT_CAUSED, execution_row(execution) + cause_row(execution.trigger))
             else:
                 self._execute(INSERT, execution_row(execution))
@@ -170,12 +200,21 @@ class Executions:
         return self._all(_OPEN_OF_TRIGGER, (agent_id, trigger_id))
 
     def claim(
-        self, agent_id: str, *, limit: int, people_only: bool, now: datetime, generation: int = 0
+        self,
+        agent_id: str,
+        *,
+        limit: int,
+        people_only: bool,
+        now: datetime,
+        generation: int = 0,
+        resumes_only: bool = False,
     ) -> list[Execution]:
         """Moves up to `limit` QUEUED ones to RUNNING and returns them as they are then, in their order."""
         if limit <= 0:
             return []
-        if people_only:
+        if resumes_only:
+            rows = self._rows(_NEXT_RESUMES, (agent_id, limit))
+        elif people_only:
             rows = self._rows(_NEXT_RUNS, (agent_id, limit))
             if len(rows) < limit:
                 rows += self._rows(_NEXT_ASKED_FOR, (agent_id, limit - len(rows)))
@@ -207,7 +246,36 @@ class Executions:
     ) -> bool:
         """QUEUED, WAITING or RETRYING → a final state. False if it is in none of them."""
         _must_be_final(state)
+        self._execute(_END_WAIT, (execution_id,))
         return self._changed(_END_IDLE, (str(state), to_micros(now), *error_row(error), execution_id))
+
+    def wait(self, execution_id: str, *, lease: int, wait: Wait) -> bool:
+        """RUNNING under this lease → WAITING; the attempt goes on when it wakes."""
+        if not self._changed(_WAIT, (execution_id, lease)):
+            return False
+        until = None if wait.until is None else to_micros(wait.until)
+        self._execute(_PUT_WAIT, (execution_id, str(wait.kind), until, wait.signal, wait.message))
+        return True
+
+    def wake(self, execution_id: str) -> bool:
+        """WAITING → QUEUED; False if it does not wait."""
+        if not self._changed(_REQUEUE_WAITING, (execution_id,)):
+            return False
+        self._execute(_END_WAIT, (execution_id,))
+        return True
+
+    def resume_cancelled(self, execution_id: str, *, reason: str) -> bool:
+        """QUEUED, WAITING or RETRYING → QUEUED with a cancel mark, to be run once more; False if it has one."""
+        self._execute(_END_WAIT, (execution_id,))
+        return self._changed(_RESUME, (reason, execution_id))
+
+    def waits_over(self, now: datetime, *, limit: int) -> list[Execution]:
+        """WAITING ones whose time has come."""
+        return self._all(_WAITED, (to_micros(now), limit))
+
+    def parked(self, agent_id: str = "") -> list[Execution]:
+        """WAITING ones (of one agent) that wait for code that fits."""
+        return self._all(_PARKED, (agent_id,))
 
     def retry_later(
         self, execution_id: str, *, lease: int, next_attempt_time: datetime, error: ExecutionError
@@ -285,6 +353,7 @@ def _claimed(row: Row, moment: int, generation: int) -> Row:
     after[_ATTEMPT] += 1 - row[_KEEP]
     after[_LEASE] += 1
     after[_STARTED] = 1
+    # `resume` stays as it was: it tells that this is the one run after a cancel.
     if row[_START] is None:
         after[_START] = moment
     if generation and row[_KIND] != "KIND_BACKFILL":

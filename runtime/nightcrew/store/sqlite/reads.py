@@ -13,6 +13,7 @@ from nightcrew.domain.execution import Execution, ExecutionState
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
+from nightcrew.domain.step import Step
 from nightcrew.domain.values import encode
 from nightcrew.ports.deliveries import HookFigures
 from nightcrew.ports.reads import AgentFigures, LastExecution, StoreFigures
@@ -28,9 +29,10 @@ from nightcrew.store.sqlite import (
     logs,
     outbound,
     skips,
+    steps,
 )
 from nightcrew.store.sqlite.agent_rows import agent_of
-from nightcrew.store.sqlite.execution_rows import execution_of
+from nightcrew.store.sqlite.execution_rows import shown_of
 from nightcrew.store.sqlite.pages import page_select
 from nightcrew.store.sqlite.pool import ReaderPool
 from nightcrew.store.sqlite.resources import (
@@ -59,9 +61,9 @@ _WITH_SOURCES: Final = (
     f"SELECT {agent_rows.COLUMNS} FROM agents WHERE state <> 'STATE_STOPPED'"
     " AND instr(spec, '\"source_url\"') > 0"
 )
-_EXECUTION: Final = f"SELECT {execution_rows.COLUMNS} FROM executions WHERE id = ?"
+_EXECUTION: Final = f"SELECT {execution_rows.SHOWN} FROM executions WHERE id = ?"
 _EXECUTIONS: Final = (
-    f"SELECT {execution_rows.COLUMNS} FROM executions WHERE id IN (SELECT value FROM json_each(?))"
+    f"SELECT {execution_rows.SHOWN} FROM executions WHERE id IN (SELECT value FROM json_each(?))"
 )
 # What the offset passes over is read in the index alone; the count stands in a row of its own where there are none.
 _EXECUTION_IDS: Final = """
@@ -79,6 +81,10 @@ _BOUNDS: Final = (
 _LOGS: Final = (
     f"SELECT {logs.COLUMNS} FROM logs WHERE execution = (SELECT seq FROM executions WHERE id = ?)"
     " AND sequence > ? ORDER BY sequence LIMIT ?"
+)
+_STEPS: Final = (
+    f"SELECT seq, {steps.COLUMNS} FROM steps WHERE execution = (SELECT seq FROM executions WHERE id = ?)"
+    " AND seq > ? ORDER BY seq LIMIT ?"
 )
 _OPEN: Final = "FROM executions INDEXED BY executions_open WHERE end_time IS NULL"
 _FIGURES: Final = f"""
@@ -176,12 +182,12 @@ class SqliteReads:
     async def execution(self, execution_id: str) -> Execution | None:
         """The execution, or None."""
         rows = await self._pool.fetch(_EXECUTION, (execution_id,))
-        return execution_of(rows[0]) if rows else None
+        return shown_of(rows[0]) if rows else None
 
     async def executions(self, query: ListQuery) -> Page[Execution]:
         """A page of executions."""
         rows, token = await self._page(EXECUTIONS, query)
-        return Page([execution_of(row) for row in rows], token)
+        return Page([shown_of(row) for row in rows], token)
 
     async def execution_ids(self, agent_id: str, *, limit: int, offset: int) -> tuple[list[str], int]:
         """The ids of an agent's executions, the newest first, after the first `offset`; and how many it has."""
@@ -191,7 +197,7 @@ class SqliteReads:
     async def executions_by_id(self, execution_ids: Sequence[str]) -> dict[str, Execution]:
         """Those of the given executions that exist."""
         rows = await self._pool.fetch(_EXECUTIONS, (encode(list(execution_ids)),))
-        return {one.id: one for one in map(execution_of, rows)}
+        return {one.id: one for one in map(shown_of, rows)}
 
     async def ended(self, *, after: str, keep: int, limit: int) -> list[Ended]:
         """Agents with executions that have ended, by id, from after an id."""
@@ -272,6 +278,11 @@ class SqliteReads:
         """An execution's entries with a greater sequence, in order."""
         rows = await self._pool.fetch(_LOGS, (execution_id, min(sequence, _NEWEST), limit))
         return [logs.log_of(execution_id, row) for row in rows]
+
+    async def steps_after(self, execution_id: str, place: int, *, limit: int) -> list[tuple[int, Step]]:
+        """An execution's journal from after a place, with the places of its entries, in the order they began."""
+        rows = await self._pool.fetch(_STEPS, (execution_id, min(place, _NEWEST), limit))
+        return [(row[0], steps.step_of(row[1:])) for row in rows]
 
     async def figures(self, agent_ids: Sequence[str]) -> dict[str, AgentFigures]:
         """What the statuses of these agents count; agents that do not exist are left out."""

@@ -45,7 +45,7 @@ AGENTS: Final = Resource(
 EXECUTIONS: Final = Resource(
     name="executions",
     table="executions",
-    columns=execution_rows.COLUMNS,
+    columns=execution_rows.SHOWN,
     fields={
         "id": Field("id"),
         "agent_id": Field("agent_id"),

@@ -35,7 +35,11 @@ _OLD: Final = (
     " WHERE end_time IS NOT NULL AND agent_id = ? AND end_time < ? ORDER BY end_time LIMIT ?"
 )
 # What belongs to an execution by its seq; there are no foreign keys.
-_CHILDREN: Final = ("DELETE FROM logs WHERE execution = ?",)
+_CHILDREN: Final = (
+    "DELETE FROM logs WHERE execution = ?",
+    "DELETE FROM steps WHERE execution = ?",
+    "DELETE FROM signals WHERE execution = ?",
+)
 _DELETE: Final = "DELETE FROM executions WHERE seq = ?"
 
 ENDED: Final = """

@@ -17,6 +17,7 @@ from nightcrew.store.sqlite.outbound import Outbound
 from nightcrew.store.sqlite.requests import Requests
 from nightcrew.store.sqlite.retention import Retention
 from nightcrew.store.sqlite.skips import Skips
+from nightcrew.store.sqlite.steps import Steps
 
 
 class SqliteTransaction:
@@ -38,6 +39,7 @@ class SqliteTransaction:
         "requests",
         "retention",
         "skips",
+        "steps",
     )
 
     def __init__(self, connection: sqlite3.Connection, vault: Secrets | None = None) -> None:
@@ -51,6 +53,7 @@ class SqliteTransaction:
         self.logs = Logs(connection)
         self.fires = Fires(connection)
         self.skips = Skips(connection)
+        self.steps = Steps(connection)
         self.backfills = Backfills(connection)
         self.hooks = Hooks(connection, vault)
         self.outbound = Outbound(connection)
@@ -61,6 +64,7 @@ class SqliteTransaction:
         """Forgets what was read from the tables: a write of this transaction was undone."""
         self.agents.forget_all()
         self.skips.forget_all()
+        self.steps.forget_all()
         self.lags.forget_all()
         self.event_triggers.undone()
 

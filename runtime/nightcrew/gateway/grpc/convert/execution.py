@@ -3,11 +3,13 @@
 from typing import Final
 
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, TriggerKind, TriggerRef
+from nightcrew.domain.step import Wait, WaitKind
 from nightcrew.gateway.grpc.convert.times import fill_time
 from nightcrew.gateway.grpc.convert.values import fill_struct_text, fill_value_text
 from nightcrew.v1 import execution_pb2
 
 _STATES: Final = {one: execution_pb2.Execution.State.Value(one.value) for one in ExecutionState}
+_WAITS: Final = {one: execution_pb2.ExecutionWait.Kind.Value(one.value) for one in WaitKind}
 _KINDS: Final = {one: execution_pb2.TriggerRef.Kind.Value(one.value) for one in TriggerKind}
 
 
@@ -41,6 +43,8 @@ def fill_execution(out: execution_pb2.Execution, execution: Execution) -> None:
         fill_time(out.start_time, execution.start_time)
     if execution.end_time is not None:
         fill_time(out.end_time, execution.end_time)
+    if execution.wait is not None:
+        _fill_wait(out.wait, execution.wait)
     if execution.next_attempt_time is not None and execution.state is ExecutionState.RETRYING:
         fill_time(out.next_attempt_time, execution.next_attempt_time)
 
@@ -54,6 +58,14 @@ def _fill_trigger(out: execution_pb2.TriggerRef, trigger: TriggerRef) -> None:
     out.chain_depth = trigger.depth
     if trigger.nominal_time is not None:
         fill_time(out.nominal_time, trigger.nominal_time)
+
+
+def _fill_wait(out: execution_pb2.ExecutionWait, wait: Wait) -> None:
+    out.kind = _WAITS[wait.kind]
+    out.signal = wait.signal
+    out.message = wait.message
+    if wait.until is not None:
+        fill_time(out.until, wait.until)
 
 
 def _fill_error(out: execution_pb2.ExecutionError, error: ExecutionError) -> None:

@@ -1,13 +1,15 @@
-"""ExecutionService over gRPC; signals and steps are not built yet and answer UNIMPLEMENTED."""
+"""ExecutionService over gRPC."""
 
 from collections.abc import AsyncGenerator
 
 from nightcrew.crew.bus import Signal
-from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.log import LogEntry
-from nightcrew.domain.page import ListQuery, Page
+from nightcrew.domain.page import ListQuery, Page, page_size
+from nightcrew.domain.step import Step
 from nightcrew.gateway.grpc.convert.execution import fill_execution, weight
 from nightcrew.gateway.grpc.convert.log import fill_log
+from nightcrew.gateway.grpc.convert.step import fill_step
+from nightcrew.gateway.grpc.convert.values import value_of
 from nightcrew.gateway.grpc.methods import Method, stream, unary
 from nightcrew.gateway.grpc.offload import converted
 from nightcrew.gateway.grpc.requests import fill_page, query_of, reason_of, request_of, required
@@ -16,6 +18,7 @@ from nightcrew.ports.clock import Clock
 from nightcrew.services.fields import EXECUTION_ORDERS, EXECUTIONS, LOGS
 from nightcrew.services.use_cases import UseCases
 from nightcrew.v1 import execution_service_pb2 as pb
+from nightcrew.v1 import step_pb2
 
 
 class ExecutionServicer:
@@ -29,6 +32,7 @@ class ExecutionServicer:
 
     def __init__(self, use_cases: UseCases, *, clock: Clock, closing: Signal) -> None:
         self._executions = use_cases.executions
+        self._steps = use_cases.steps
         self._logs = use_cases.logs
         self._watch = use_cases.watch
         self._closing = closing
@@ -41,6 +45,8 @@ class ExecutionServicer:
             "ListExecutions": unary(pb.ListExecutionsRequest, self.list),
             "CancelExecution": unary(pb.CancelExecutionRequest, self.cancel),
             "RetryExecution": unary(pb.RetryExecutionRequest, self.retry),
+            "SignalExecution": unary(pb.SignalExecutionRequest, self.signal),
+            "ListSteps": unary(pb.ListStepsRequest, self.steps),
             "ListLogs": unary(pb.ListLogsRequest, self.logs),
             "WatchExecution": stream(pb.WatchExecutionRequest, self.watch),
         }
@@ -72,13 +78,44 @@ class ExecutionServicer:
 
     async def retry(self, request: pb.RetryExecutionRequest) -> pb.RetryExecutionResponse:
         """Runs one that has ended once more, as a new execution."""
-        if request.HasField("from_step"):
-            raise InvalidArgument.of("from_step", "is not built yet; leave it out", code="not_built")
+        start = request.from_step
         execution = await self._executions.retry(
-            required(request.id, "id"), request=request_of(request, "ExecutionService/RetryExecution")
+            required(request.id, "id"),
+            from_step=(required(start.name, "from_step.name"), start.ordinal)
+            if request.HasField("from_step")
+            else None,
+            request=request_of(request, "ExecutionService/RetryExecution"),
         )
         out = pb.RetryExecutionResponse()
         await converted(weight(execution), fill_execution, out.execution, execution)
+        return out
+
+    async def signal(self, request: pb.SignalExecutionRequest) -> pb.SignalExecutionResponse:
+        """Sends a signal; it is kept until the program waits for it."""
+        execution = await self._steps.signal(
+            required(request.id, "id"),
+            required(request.signal, "signal"),
+            value_of(request.payload, "payload") if request.HasField("payload") else None,
+            request=request_of(request, "ExecutionService/SignalExecution"),
+        )
+        out = pb.SignalExecutionResponse()
+        await converted(weight(execution), fill_execution, out.execution, execution)
+        return out
+
+    async def steps(self, request: pb.ListStepsRequest) -> pb.ListStepsResponse:
+        """Lists an execution's journal."""
+        execution_id = required(request.execution_id, "execution_id")
+
+        async def read(query: ListQuery) -> Page[Step]:
+            return await self._steps.page(execution_id, query)
+
+        def fill(out: step_pb2.Step, step: Step) -> None:
+            out.execution_id = execution_id
+            fill_step(out, step)
+
+        query = ListQuery(page_size=page_size(request.page_size), page_token=request.page_token)
+        out = pb.ListStepsResponse()
+        await fill_page(out, "steps", query, read, fill)
         return out
 
     async def logs(self, request: pb.ListLogsRequest) -> pb.ListLogsResponse:
