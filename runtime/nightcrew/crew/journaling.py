@@ -7,13 +7,13 @@ from nightcrew.crew.admission import admit_one
 from nightcrew.crew.commits import After
 from nightcrew.crew.intake import Work
 from nightcrew.crew.waits import end_if_over
-from nightcrew.domain.errors import InvalidArgument, LeaseLost, NightcrewError, NotFound, Unavailable
+from nightcrew.domain.errors import InvalidArgument, NightcrewError, NotFound, Unavailable
 from nightcrew.domain.event import OWN_PREFIX, NewEvent, agent_source
 from nightcrew.domain.event_match import check_match
 from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
 from nightcrew.domain.lifecycle.agent import check_manual
 from nightcrew.domain.spec.trigger import EventMatch
-from nightcrew.domain.step import Step, StepKind, StepState
+from nightcrew.domain.step import LeaseLost, Step, StepKind, StepState
 from nightcrew.domain.values import decode, encode
 from nightcrew.ports.store import Transaction
 from nightcrew.programs.step_error import CALL_FAILED, failed, step_error

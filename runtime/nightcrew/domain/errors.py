@@ -176,9 +176,3 @@ class Unauthenticated(NightcrewError):  # noqa: N818
     """The caller has not proven who it is: a signature or a token is missing or wrong."""
 
     code = "unauthenticated"
-
-
-class LeaseLost(NightcrewError):  # noqa: N818
-    """A run wrote for an execution that is no longer its own: it was interrupted, or has ended."""
-
-    code = "lease_lost"

@@ -4,7 +4,6 @@ Source: semantics.md, Durable steps. A step's key is (branch, name, ordinal in t
 author gave.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,7 +46,7 @@ class Journal:
 
     def __init__(self, steps: Iterable[Step] = ()) -> None:
         self._steps = {one.key: one for one in steps}
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: dict[tuple[str, str], int] = {}
         self._unread: dict[str, dict[str, Step]] = {}
         for step in self._steps.values():
             if not step.key.startswith(_OWN_KEY):
@@ -58,8 +57,8 @@ class Journal:
 
     def place(self, branch: str, kind: StepKind, name: str, *, digest: str = "", key: str = "") -> Place:
         """The place of what the program does now; each call is the next of its name in its branch."""
-        count = self._counts[branch, name]
-        self._counts[branch, name] += 1
+        count = self._counts.get((branch, name), 0)
+        self._counts[branch, name] = count + 1
         return Place(
             f"{_OWN_KEY}{key}" if key else f"{branch}/{name}#{count}", branch, name, count, kind, digest
         )

@@ -132,7 +132,13 @@ class Wait:
     message: str = ""
 
 
-class JournalFull(NightcrewError):  # noqa: N818 - it reads as what is the matter, as its siblings do
+class LeaseLost(NightcrewError):  # noqa: N818 - it reads as what is the matter, as its siblings do
+    """A run wrote for an execution that is no longer its own: it was interrupted, or has ended."""
+
+    code = "lease_lost"
+
+
+class JournalFull(NightcrewError):  # noqa: N818 - the same
     """A journal holds so many entries and no more; `continue_as_new` begins another."""
 
     code = "journal_full"

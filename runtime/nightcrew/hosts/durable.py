@@ -4,7 +4,6 @@
 
 import asyncio
 import functools
-import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -17,14 +16,15 @@ from nightcrew.agent.errors import DurableUnavailable, NonRetryable
 from nightcrew.agent.leaving import Leaving, Lost, Parked, Suspended
 from nightcrew.agent.retry import Retry
 from nightcrew.domain.durations import format_instant, parse_instant
-from nightcrew.domain.errors import InvalidArgument, LeaseLost
+from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.execution import ExecutionError
 from nightcrew.domain.journal import Journal, Mismatch, Place
 from nightcrew.domain.retry import backoff, may_retry, resolve
 from nightcrew.domain.spec.policy import RetryPolicy
-from nightcrew.domain.step import MAX_NAME, Step, StepKind, StepState
-from nightcrew.domain.values import checked, decode, encode, flaw
+from nightcrew.domain.step import LeaseLost, Step, StepKind, StepState
+from nightcrew.domain.values import checked, decode, encode
 from nightcrew.hosts.branches import Branch, current
+from nightcrew.hosts.entries import answer, digest_of, entry, hashed, named
 from nightcrew.hosts.resting import Resting
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.host import Desk, Job
@@ -133,9 +133,9 @@ class Steps:
         """Runs a function once and journals its JSON result."""
         if not callable(function):
             raise InvalidArgument.of("function", f"step {name!r} needs a function, not {function!r}")
-        place, known = self._come_to(StepKind.STEP, name, digest=_digest(args, kwargs), key=key)
+        place, known = self._come_to(StepKind.STEP, name, digest=digest_of(args, kwargs), key=key)
         if known is not None and known.state.ended:
-            return _answer(known)
+            return answer(known)
         policy = resolve(retry.policy if retry is not None else RetryPolicy())
         begun = known.start_time if known is not None else self._now()
         attempt = known.attempts if known is not None else 0
@@ -146,7 +146,7 @@ class Steps:
             try:
                 text = await self._run(place, function, args, kwargs)
             except Exception as error:
-                ended = _entry(place, begun, attempts=attempt, error=step_error(error), end=self._now())
+                ended = entry(place, begun, attempts=attempt, error=step_error(error), end=self._now())
                 why = ExecutionError(
                     type=type(error).__name__, message="", retryable=not isinstance(error, NonRetryable)
                 )
@@ -159,7 +159,7 @@ class Steps:
                     await self._write(replace(ended, state=StepState.RUNNING, until=again, end_time=None))
                 )
             else:
-                ended = _entry(place, begun, attempts=attempt, end=self._now())
+                ended = entry(place, begun, attempts=attempt, end=self._now())
                 await self._write(replace(ended, state=StepState.SUCCEEDED, result=text))
                 return decode(text)
 
@@ -170,18 +170,18 @@ class Steps:
     async def wait_signal(self, name: str, *, timeout: timedelta | None, message: str) -> Any:
         """Waits for a signal and returns its payload."""
         return await self._wait(
-            StepKind.SIGNAL, _named(name, "signal"), timeout=timeout, awaited=name, detail=message
+            StepKind.SIGNAL, named(name, "signal"), timeout=timeout, awaited=name, detail=message
         )
 
     async def wait_event(self, kind: str, *, filter: str, timeout: timedelta | None) -> dict[str, Any]:  # noqa: A002 - the contract's word
         """Waits for an event that matches and returns it."""
         event = await self._wait(
             StepKind.EVENT,
-            _named(kind, "type"),
+            named(kind, "type"),
             timeout=timeout,
             awaited=kind,
             detail=filter,
-            digest=_digest((filter,), {}),
+            digest=digest_of((filter,), {}),
         )
         return dict(event)
 
@@ -189,7 +189,7 @@ class Steps:
         """Has another agent run and returns its result."""
         detail = checked(dict(given), field="input")
         return await self._wait(
-            StepKind.CALL, _named(agent_id, "agent"), timeout=timeout, detail=detail, digest=_hash(detail)
+            StepKind.CALL, named(agent_id, "agent"), timeout=timeout, detail=detail, digest=hashed(detail)
         )
 
     async def publish(
@@ -205,7 +205,7 @@ class Steps:
             },
             field="data",
         )
-        await self._once(StepKind.PUBLISH, _named(kind, "type"), "null", detail=detail, digest=_hash(detail))
+        await self._once(StepKind.PUBLISH, named(kind, "type"), "null", detail=detail, digest=hashed(detail))
 
     async def now(self) -> datetime:
         """The time, journaled."""
@@ -244,7 +244,7 @@ class Steps:
     ) -> tuple[Place, Step | None]:
         """The place in the journal where the program is now, and the entry there if there is one."""
         branch = self._check()
-        place = self._journal.place(branch.path, kind, _named(name, "name"), digest=digest, key=key)
+        place = self._journal.place(branch.path, kind, named(name, "name"), digest=digest, key=key)
         try:
             known = self._journal.find(place)
         except Mismatch as error:
@@ -262,11 +262,11 @@ class Steps:
     ) -> str:
         """The step's own work: its result as JSON text."""
         inside = current.set(None)
-        named = _step.set(place.key)
+        inner = _step.set(place.key)
         try:
             value = await self._value(functools.partial(function, *args, **kwargs))
         finally:
-            _step.reset(named)
+            _step.reset(inner)
             current.reset(inside)
         text = result_text(value)
         if isinstance(text, ExecutionError):
@@ -295,9 +295,9 @@ class Steps:
         """Something that is done by being journaled."""
         place, known = self._come_to(kind, name, digest=digest)
         if known is None:
-            entry = _entry(place, self._now(), end=self._now())
-            known = await self._write(replace(entry, state=StepState.SUCCEEDED, result=result, detail=detail))
-        return _answer(known)
+            begun = entry(place, self._now(), end=self._now())
+            known = await self._write(replace(begun, state=StepState.SUCCEEDED, result=result, detail=detail))
+        return answer(known)
 
     async def _wait(
         self,
@@ -313,11 +313,11 @@ class Steps:
         place, known = self._come_to(kind, name, digest=digest)
         if known is None:
             now = self._now()
-            begun = _entry(place, now, awaited=awaited, detail=detail)
+            begun = entry(place, now, awaited=awaited, detail=detail)
             known = await self._write(
                 replace(begun, state=StepState.WAITING, until=None if timeout is None else now + timeout)
             )
-        return _answer(await self._until(known))
+        return answer(await self._until(known))
 
     async def _until(self, step: Step) -> Step:
         """The step once it has ended, or once its time has come; the program is left if that is all it does."""
@@ -356,57 +356,6 @@ class Steps:
     def _leave_all(self) -> None:
         """Every task of the program waits: its memory is freed."""
         self._leave(Suspended())
-
-
-def _entry(place: Place, begun: datetime, *, end: datetime | None = None, **more: Any) -> Step:
-    return Step(
-        key=place.key,
-        branch=place.branch,
-        name=place.name,
-        ordinal=place.ordinal,
-        kind=place.kind,
-        digest=place.digest,
-        state=StepState.RUNNING,
-        start_time=begun,
-        end_time=end,
-        **more,
-    )
-
-
-def _answer(step: Step) -> Any:
-    """What a step that has ended gives: its result, or its exception."""
-    if step.error is not None and step.state is StepState.FAILED:
-        raise revived(step.error)
-    return None if step.result is None else decode(step.result)
-
-
-def _digest(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """Of a call's arguments; of what is no JSON the type alone is told apart."""
-    if not args and not kwargs:
-        return ""
-    return _hash(
-        encode([[_told(one) for one in args], {name: _told(one) for name, one in sorted(kwargs.items())}])
-    )
-
-
-def _told(value: Any) -> Any:
-    try:
-        plain = plain_value(value)
-        if not flaw(plain):
-            return plain
-    except Exception:  # noqa: BLE001, S110 - a value that can't be shown is told by its type
-        pass
-    return f"<{type(value).__module__}.{type(value).__qualname__}>"
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _named(name: str, field: str) -> str:
-    if not 0 < len(name) <= MAX_NAME:
-        raise InvalidArgument.of(field, f"must be text of 1 to {MAX_NAME} characters, is {len(name)} long")
-    return name
 
 
 async def _awaited(value: Awaitable[Any]) -> Any:

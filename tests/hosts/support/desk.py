@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from nightcrew.domain.errors import LeaseLost
-from nightcrew.domain.step import StepState
+from nightcrew.domain.step import LeaseLost, StepState
 
 
 class Drawer:

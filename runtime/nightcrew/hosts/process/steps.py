@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from nightcrew.domain.durations import from_micros, to_micros
-from nightcrew.domain.errors import LeaseLost
-from nightcrew.domain.step import Step, StepError, StepKind, StepState
+from nightcrew.domain.step import LeaseLost, Step, StepError, StepKind, StepState
 from nightcrew.ports.host import Desk
 
 _MOMENTS: Final = ("start_time", "until", "end_time")
