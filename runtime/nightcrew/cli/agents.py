@@ -10,7 +10,7 @@ from nightcrew.cli import views
 from nightcrew.cli.connection import Session, control
 from nightcrew.cli.durations import duration, optional_duration
 from nightcrew.cli.happenings import Happenings
-from nightcrew.cli.inputs import all_of, any_of, json_object, labels, member, quoted
+from nightcrew.cli.inputs import all_of, any_of, filter_option, json_object, labels, member, quoted
 from nightcrew.cli.manifests import load
 from nightcrew.cli.output import short
 from nightcrew.cli.refusal import WrongUse
@@ -20,9 +20,7 @@ from nightcrew.client.models.json_form import format_duration
 app = typer.Typer(no_args_is_help=True, help="Agents: what runs, and when.")
 
 AgentId = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's id.")]
-FilterOption = Annotated[
-    str, typer.Option("--filter", help='In AIP-160\'s language: labels.team = "ops" AND generation > 3.')
-]
+FilterOption = Annotated[str, filter_option('labels.team = "ops" AND generation > 3')]
 LimitOption = Annotated[int, typer.Option("--limit", min=0, help="At most so many; 0 for all.")]
 OrderOption = Annotated[
     str, typer.Option("--order-by", help="A field, and desc where wanted: create_time desc.")

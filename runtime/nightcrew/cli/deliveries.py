@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from nightcrew.cli import views
-from nightcrew.cli.agents import FilterOption, LimitOption
+from nightcrew.cli.agents import LimitOption
 from nightcrew.cli.connection import Session, control
-from nightcrew.cli.inputs import all_of, any_of, member
+from nightcrew.cli.inputs import all_of, any_of, filter_option, member
 from nightcrew.client.models.delivery import DeliveryState
+
+FilterOption = Annotated[str, filter_option('event_type = "shop.order.created" AND attempts > 3')]
 
 
 def register(app: typer.Typer) -> None:

@@ -5,17 +5,21 @@ from typing import Annotated
 import typer
 
 from nightcrew.cli import deliveries, views
-from nightcrew.cli.agents import FilterOption, LabelsOption, LimitOption
+from nightcrew.cli.agents import LabelsOption, LimitOption
 from nightcrew.cli.connection import Session, control
 from nightcrew.cli.happenings import Happenings
-from nightcrew.cli.inputs import all_of, any_of, json_value, labels
+from nightcrew.cli.inputs import all_of, any_of, any_type, filter_option, json_value, labels
 from nightcrew.client.models.event import NewEvent
 
 app = typer.Typer(no_args_is_help=True, help="Events: the log of every fact, and facts of your own.")
 
 deliveries.register(app)
 
-TypesOption = Annotated[list[str] | None, typer.Option("--type", help="Only events of this type.")]
+TypesOption = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="Only events of this type; shop.* is all that begin with shop."),
+]
+FilterOption = Annotated[str, filter_option('source = "/shop" AND subject = "order-42"')]
 AgentsOption = Annotated[list[str] | None, typer.Option("--agent", help="Only events about this agent.")]
 
 
@@ -70,8 +74,9 @@ async def list_events(
     Examples:
       nightcrew events list --agent digest
       nightcrew events list --type nightcrew.execution.failed --output json
+      nightcrew events list --type 'shop.*'
     """
-    where = all_of(filter_, any_of("type", type_ or ()), any_of("agent_id", agent or ()))
+    where = all_of(filter_, any_type(type_ or ()), any_of("agent_id", agent or ()))
     found, more = await session.client.events.list(filter=where).take(limit)
     session.printer.many(found, views.EVENTS)
     if more:
@@ -103,7 +108,7 @@ async def watch(
     """
     happenings = Happenings(session.printer)
     watching = session.client.events.watch(
-        filter=all_of(filter_, any_of("type", type_ or ())),
+        filter=all_of(filter_, any_type(type_ or ())),
         ids=agent or (),
         selector=labels(label or (), "--label"),
         include_snapshot=from_start,

@@ -5,15 +5,16 @@ from typing import Annotated
 import typer
 
 from nightcrew.cli import views
-from nightcrew.cli.agents import FilterOption, LimitOption, OrderOption
+from nightcrew.cli.agents import LimitOption, OrderOption
 from nightcrew.cli.connection import Session, control
 from nightcrew.cli.happenings import Happenings
-from nightcrew.cli.inputs import all_of, any_of, json_value, member, quoted
+from nightcrew.cli.inputs import all_of, any_of, filter_option, json_value, member, quoted
 from nightcrew.cli.refusal import WrongUse
 from nightcrew.client.models.execution import ExecutionState
 
 app = typer.Typer(no_args_is_help=True, help="Executions: what ran, what runs, and what it said.")
 
+FilterOption = Annotated[str, filter_option('trigger.kind = "KIND_SCHEDULE" AND attempt > 1')]
 ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's id.")]
 
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+import typer
+
 from nightcrew.cli.refusal import WrongUse
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
@@ -57,6 +59,29 @@ def member(kind: type[EnumT], text: str, option: str) -> EnumT:
 def any_of(field: str, values: Sequence[StrEnum | str]) -> str:
     """The filter `field` is one of these; empty for none."""
     return " OR ".join(f"{field} = {quoted(str(one))}" for one in values)
+
+
+def any_type(types: Sequence[str]) -> str:
+    """The filter `type` is one of these, each exact or, as a trigger has it, a prefix with `*` at its end."""
+    if "*" in types:
+        return ""
+    return " OR ".join(_type(one) for one in types)
+
+
+def _type(text: str) -> str:
+    prefix = text.removesuffix("*")
+    if "*" in prefix:
+        raise WrongUse("--type", f"{text!r} may have a * at its end only")
+    if prefix == text:
+        return f"type = {quoted(text)}"
+    # All that begin with the prefix stand, in the order of texts, before the prefix with its last character's next.
+    after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    return f"(type >= {quoted(prefix)} AND type < {quoted(after)})"
+
+
+def filter_option(example: str) -> Any:
+    """The option `--filter` of a list, with an example that names fields which its items have."""
+    return typer.Option("--filter", help=f"In AIP-160's language: {example}.")
 
 
 def all_of(*filters: str) -> str:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from nightcrew.cli import views
-from nightcrew.cli.agents import FilterOption, LimitOption
+from nightcrew.cli.agents import LimitOption
 from nightcrew.cli.connection import Session, control
 from nightcrew.cli.durations import duration, instant, optional_instant
-from nightcrew.cli.inputs import all_of, any_of, member
+from nightcrew.cli.inputs import all_of, any_of, filter_option, member
 from nightcrew.cli.refusal import WrongUse
 from nightcrew.client.models.json_form import format_duration
 from nightcrew.client.models.schedule import BackfillState, FireOutcome, OverlapPolicy
@@ -21,6 +21,7 @@ _POLL: Final = 0.5
 
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's id.")]
 TriggerArgument = Annotated[str, typer.Argument(metavar="TRIGGER", help="The id of its schedule trigger.")]
+FilterOption = Annotated[str, filter_option('trigger_id = "cron" AND nominal_time > "2026-01-01T00:00:00Z"')]
 
 
 @control(app, "preview")
