@@ -117,6 +117,31 @@ async def test_a_cancel_while_it_waits_runs_what_cleans_up(signal):
         assert seen == ["taken", "finally", "undone", "finally"]
 
 
+@pytest.mark.parametrize("what", ["signal", "cancel"])
+async def test_what_comes_while_it_leaves_memory_is_not_missed(what):
+    lives = []
+
+    @agent()
+    async def leaving(ctx: Context):
+        lives.append("begun")
+        try:
+            return await ctx.wait_signal("go")
+        finally:
+            if len(lives) == 1 and what == "signal":
+                await box.services.steps.signal(ctx.execution_id, "go", 7, request=BY_TEST)
+            elif len(lives) == 1:
+                await box.services.executions.cancel(ctx.execution_id, reason="enough", request=BY_TEST)
+
+    async with Box(leaving) as box:
+        execution = await box.trigger("leaving")
+        ended = await box.execution(execution.id)
+        assert len(lives) == 2
+        if what == "signal":
+            assert ended.result == "7"
+        else:
+            assert (ended.state, ended.cancel_reason) == (ExecutionState.CANCELLED, "enough")
+
+
 async def test_one_that_waits_again_as_it_cleans_up_is_cancelled_all_the_same():
     @agent()
     async def slow(ctx: Context):

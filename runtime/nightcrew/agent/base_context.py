@@ -152,11 +152,11 @@ class BaseContext:
         return self._durable.step_key
 
     def heartbeat(self, details: Any = None) -> None:
-        """Gives a sign of life; with `heartbeat_timeout` an attempt that gives none is ended. Shown, not kept."""
+        """Gives a sign of life: with `heartbeat_timeout` an attempt that gives none is ended. It is not kept."""
         self._durable.heartbeat(details)
 
     def progress(self, done: float, total: float = 0, message: str = "") -> None:
-        """Tells watchers how far it has got, and is a sign of life. Shown, not kept."""
+        """Says how far it has got: a sign of life, as a heartbeat is. It is not kept."""
         self._durable.heartbeat({"done": done, "total": total, "message": message})
 
     def continue_as_new(self, input: Mapping[str, Any] | None = None) -> NoReturn:  # noqa: A002 - the contract's word; a method as its siblings
