@@ -2,7 +2,7 @@
 
 import asyncio, ctypes, logging, os, signal, subprocess, sys, time
 import structlog
-from nightcrew.agent import NonRetryable
+from nightcrew.agent import Context, NonRetryable, SyncContext
 
 def echo(input):
     return input
@@ -121,3 +121,27 @@ def talks_nonsense():
 
 def raw():
     os.write(1, b"raw bytes of the process\n")
+
+
+def steps_sync(ctx: SyncContext, until: str = ""):
+    """Journals from a thread; what the desk refuses takes it out."""
+    try:
+        total = ctx.step("add", lambda a, b: a + b, 1, 2)
+        ctx.heartbeat()
+        if until == "wait":
+            ctx.wait_signal("go")
+        return total
+    except Exception as error:  # noqa: BLE001 - it must not see how it is left
+        return repr(error)
+
+
+async def steps_async(ctx: Context, until: str = ""):
+    """Journals from the worker's loop, two at once."""
+    try:
+        one, two = await asyncio.gather(ctx.step("add", sum, [1]), ctx.step("add", sum, [2]))
+        ctx.heartbeat()
+        if until == "wait":
+            await ctx.wait_signal("go")
+        return one + two
+    except Exception as error:  # noqa: BLE001 - it must not see how it is left
+        return repr(error)

@@ -275,6 +275,19 @@ async def test_now_random_and_publish_are_the_same_when_it_runs_again():
         assert (event.subject, event.execution_id) == ("me", execution.id)
 
 
+@pytest.mark.parametrize("kind", ["nightcrew.agent.created", "with\nbreak"])
+async def test_an_event_that_is_none_fails_the_publish_and_nothing_is_published(kind):
+    @agent()
+    async def digest(ctx: Context):
+        await ctx.publish(kind)
+
+    async with Box(digest) as box:
+        error = (await box.run("digest")).error
+        assert error.type == "InvalidArgument"
+        assert "publish[0].type" in error.message
+        assert kind not in {one.type for one in await box.events("digest") if one.execution_id}
+
+
 async def test_it_goes_on_as_a_new_execution_and_its_caller_waits_for_that():
     @agent()
     async def counter(ctx: Context, left: int):

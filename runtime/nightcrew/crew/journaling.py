@@ -7,14 +7,15 @@ from nightcrew.crew.admission import admit_one
 from nightcrew.crew.commits import After
 from nightcrew.crew.intake import Work
 from nightcrew.crew.waits import end_if_over
+from nightcrew.domain.cloudevent import Draft, checked_events
 from nightcrew.domain.errors import InvalidArgument, NightcrewError, NotFound, Unavailable
-from nightcrew.domain.event import OWN_PREFIX, NewEvent, agent_source
+from nightcrew.domain.event import agent_source
 from nightcrew.domain.event_match import check_match
 from nightcrew.domain.execution import Execution, TriggerKind, TriggerRef
 from nightcrew.domain.lifecycle.agent import check_manual
 from nightcrew.domain.spec.trigger import EventMatch
 from nightcrew.domain.step import LeaseLost, Step, StepKind, StepState
-from nightcrew.domain.values import decode, encode
+from nightcrew.domain.values import decode
 from nightcrew.ports.store import Transaction
 from nightcrew.programs.step_error import CALL_FAILED, failed, step_error
 
@@ -126,19 +127,17 @@ def _call(
 def _publish(tx: Transaction, after: After, execution: Execution, step: Step, *, now: datetime) -> Step:
     """Appends the event; a refusal is the step's failure."""
     content = decode(step.detail)
-    if step.name.startswith(OWN_PREFIX):
-        error = InvalidArgument.of("type", f"must not begin with {OWN_PREFIX}: those are the runtime's own")
-        return replace(step, state=StepState.FAILED, result=None, error=step_error(error), end_time=now)
-    event = NewEvent(
+    draft = Draft(
         type=step.name,
         source=content["source"] or agent_source(execution.agent_id),
         subject=content["subject"],
-        time=now,
         id=f"{execution.id}:{step.key}",
-        data=encode(content["data"]),
+        data=content["data"],
         extensions=content["extensions"],
-        agent_id=execution.agent_id,
-        execution_id=execution.id,
     )
-    after.append(tx, event)
+    try:
+        (event,) = checked_events((draft,), now=now, new_id=after.new_id, name="publish")
+    except InvalidArgument as error:
+        return replace(step, state=StepState.FAILED, result=None, error=step_error(error), end_time=now)
+    after.append(tx, replace(event, agent_id=execution.agent_id, execution_id=execution.id))
     return replace(step, detail="")

@@ -6,11 +6,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
+
 from nightcrew.domain.durations import from_micros, to_micros
 from nightcrew.domain.step import LeaseLost, Step, StepError, StepKind, StepState
 from nightcrew.ports.host import Desk
 
 _MOMENTS: Final = ("start_time", "until", "end_time")
+
+_log = structlog.get_logger(__name__)
 
 WRITE: Final = "write"
 SETTLE: Final = "settle"
@@ -49,6 +53,10 @@ async def answer(desk: Desk, op: str, content: Any) -> dict[str, Any]:
         await desk.save_memory(content)
     except LeaseLost as error:
         return {"lost": error.message}
+    except Exception as error:  # noqa: BLE001 - it is logged, and told
+        # Whoever waits for it must not wait for ever; an inline program would meet the error itself.
+        _log.exception("a journal could not be written")
+        return {"fault": f"{type(error).__name__}: {error}"}
     return {}
 
 
@@ -85,6 +93,8 @@ class PipeAsks:
             return  # whoever asked was cancelled
         if "lost" in content:
             future.set_exception(LeaseLost(content["lost"]))
+        elif "fault" in content:
+            future.set_exception(RuntimeError(f"the journal could not be written: {content['fault']}"))
         else:
             future.set_result(step_from_json(content["step"]) if "step" in content else None)
 
