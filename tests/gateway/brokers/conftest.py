@@ -65,12 +65,12 @@ async def _copy(source, target):
     target.close()
 
 
-@pytest.fixture
-async def away():
-    """A sender to Redis whose runtime reaches it through a proxy, and the proxy."""
-    need("redis")
-    proxy = Proxy(PORTS["redis"])
+@pytest.fixture(params=list(PORTS))
+async def away(request):
+    """A sender to a broker that the runtime reaches through a proxy, and the proxy."""
+    need(request.param)
+    proxy = Proxy(PORTS[request.param])
     await proxy.up()
-    async with Sender("redis", proxy.port).opened() as sender:
+    async with Sender(request.param, proxy.port).opened() as sender:
         yield sender, proxy
     await proxy.down()

@@ -25,7 +25,10 @@ async def connect(access: Access, take: Take) -> NatsBroker:
         f"nats://{access.address}",
         security=security(access) if access.password or not access.user else None,
         token=access.user if access.user and not access.password else None,
-        allow_reconnect=False,
+        # A connection that is closed has FastStream's reader ask it again and again without ever giving the loop
+        # back; one that is being made anew has it wait. We notice that it is gone and close it ourselves.
+        allow_reconnect=True,
+        max_reconnect_attempts=-1,
         connect_timeout=5,
         **OPTIONS,
     )
