@@ -143,7 +143,7 @@ Global___StepRef: _TypeAlias = StepRef  # noqa: Y015
 
 @_typing.final
 class Progress(_message.Message):
-    """What a running attempt last said with `ctx.heartbeat`. It is shown, not kept."""
+    """What a running attempt last said with `ctx.heartbeat` or `ctx.progress`. Not kept; no watch carries it yet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
