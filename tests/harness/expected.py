@@ -7,6 +7,7 @@ not, the runtime was up or not. Time is what decides (semantics.md, Schedules):
 - where the wall clock was set back by over a minute it comes to some times again: what lies ahead of it is only
   bound once more when the clock has come there again, by whatever stands then. A row that an execution or a policy
   has made stays and stands for that time; so what was bound before may have a row, and need not.
+- a time that lies before such a moment and whose jitter reaches past it keeps what was decided, as cursors become now;
 - what lies between a clock's jump and the moment it was noticed (30 s at most) is of either side.
 """
 
@@ -30,7 +31,7 @@ ON_TIME = {
 }
 MISSED = ON_TIME | {FireOutcome.MISSED_CATCH_UP}
 IDLE = {FireOutcome.NOT_ACTIVE, FireOutcome.SKIPPED_BY_REQUEST}
-NOTICED = timedelta(seconds=91)
+BACK_NOTICED = timedelta(seconds=91)
 """A clock that was set back is noticed within 30 s, or at a start if it is more than 60 s behind."""
 LEFT_OUT = {FireOutcome.MISSED_CATCH_UP, FireOutcome.SKIPPED_BY_REQUEST}
 GIVEN = {FireOutcome.STARTED, FireOutcome.BUFFERED}
@@ -88,7 +89,16 @@ class Life:
         self.stretches = []
         self.backfills = []
         self.skips = set()
-        self.set_back = False
+        self.set_back_to = []
+
+    @property
+    def set_back(self):
+        """Whether the clock was ever set back in it."""
+        return bool(self.set_back_to)
+
+    def astride(self, due, nominal):
+        """Whether the clock was set back to between a time and the end of its jitter: cursors became now."""
+        return any(nominal <= to + BACK_NOTICED and to < due for to in self.set_back_to)
 
     def add(self, stretch):
         """The next one; it is joined to the last if nothing differs."""
@@ -108,11 +118,11 @@ class Life:
 
     def go_back(self, to):
         """The wall clock was set back: what lies ahead is not bound by what was."""
-        self.set_back = True
+        self.set_back_to.append(to)
         kept = []
         for one in self.stretches:
-            pieces = [(one.after, to, {}), (to, to + NOTICED, {"bound": False})]
-            pieces.append((to + NOTICED, one.until, {"bound": False, "gone": True}))
+            pieces = [(one.after, to, {}), (to, to + BACK_NOTICED, {"bound": False})]
+            pieces.append((to + BACK_NOTICED, one.until, {"bound": False, "gone": True}))
             for after, until, what in pieces:
                 begin, end = max(after, one.after), min(until, one.until)
                 if begin < end:
@@ -161,14 +171,16 @@ def _times(life, executions, year):
     due = {id(one.version): one.version for one in life.stretches}
     due = {key: version.due(life.agent_id, "t", year) for key, version in due.items()}
     for stretch in life.stretches:
-        for time, may in stretch.allowed(between(due[id(stretch.version)], stretch.after, stretch.until)):
+        pairs = between(due[id(stretch.version)], stretch.after, stretch.until)
+        for (at, _), (time, may) in zip(pairs, stretch.allowed(pairs), strict=True):
             if time <= life.born <= stretch.after:
                 continue  # an agent has no times from before it, whatever their jitter
             spent = _spent(life, stretch.version, scheduled, time)
             if spent and not life.set_back:
                 continue
-            allowed[time] = allowed.get(time, set()) | may
-            if stretch.bound and not spent:
+            astride = life.astride(at, time)
+            allowed[time] = allowed.get(time, set()) | may | (MISSED | IDLE if astride else set())
+            if stretch.bound and not spent and not astride:
                 bound.add(time)
     return sorted(bound), allowed
 

@@ -267,7 +267,7 @@ class Crowd:
             # Little is begun anew: what was decided stays, whatever stands then.
             self.figures.count("set back a little")
             for one in self.ids:
-                self.lives[one].set_back = True
+                self.lives[one].set_back_to.append(now)
             self.passed(now, before, up=False, bound=False)
 
     # ---- the end ---------------------------------------------------------------------------------------------
