@@ -98,6 +98,20 @@ async def test_an_agent_that_stops_has_no_source(box, sender):
     await until(queued, what="a message in the backlog of a paused agent")
 
 
+async def test_a_stream_that_is_made_again_counts_anew(box):
+    need("nats")
+    async with Sender("nats").opened() as sender:
+        await taking(box, "a", sender)
+        await taken(box, sender)
+        await sender.send(body(1))
+        await receives(box, "a", [1])
+        await sender.client.jetstream().delete_stream(sender.place)
+        await until(lambda: source(box, sender).restarts > 0, what="a source that begins anew")
+        await taken(box, sender)
+        await sender.send(body(2))
+        await receives(box, "a", [1, 2])
+
+
 async def test_a_message_that_comes_twice_runs_once(box):
     need("amqp")
     async with Sender("amqp").opened() as sender:

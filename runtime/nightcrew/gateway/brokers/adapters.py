@@ -37,5 +37,15 @@ def keep(kind: BrokerKind, broker: Any) -> None:
         keeping(broker)
 
 
+async def alive(kind: BrokerKind, broker: Any, patience: float) -> bool:
+    """Whether a broker answers, and still has what its subscribers read from."""
+    if not await broker.ping(timeout=patience):
+        return False
+    if not all(subscriber.running for subscriber in broker.subscribers):
+        return False  # one that met an error for good has stopped by itself
+    look: Callable[[Any], Awaitable[bool]] | None = getattr(_module(kind), "alive", None)
+    return look is None or await look(broker)
+
+
 def _module(kind: BrokerKind) -> ModuleType:
     return import_module(f"nightcrew.gateway.brokers.{kind.value}")

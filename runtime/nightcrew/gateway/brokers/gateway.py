@@ -115,8 +115,11 @@ class BrokerGateway:
             for text in urls:
                 # Two ways to write one URL, with other credentials perhaps, are one source.
                 wanted.setdefault(broker_url(text).public, text)
-        for public in self._sources.keys() - wanted.keys():
-            await self._end(self._sources.pop(public))
+        for public, source in list(self._sources.items()):
+            if public not in wanted:
+                await self._end(self._sources.pop(public))
+            elif source.text != wanted[public]:  # other credentials: it is to connect anew
+                await self._end(self._sources.pop(public), over=False)
         for public, text in wanted.items():
             if public not in self._sources:
                 self._begin(public, text)
@@ -138,8 +141,8 @@ class BrokerGateway:
         )
         self.supervisor.spawn(spec)
 
-    async def _end(self, source: Source) -> None:
-        source.closed = source.over = True
+    async def _end(self, source: Source, *, over: bool = True) -> None:
+        source.closed, source.over = True, over
         try:
             await self.supervisor.terminate_child(source.name)
         except NotFound:

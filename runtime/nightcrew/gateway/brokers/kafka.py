@@ -31,5 +31,6 @@ def _read(message: Any) -> Message:
         headers=texts(message.headers),
         content_type=message.content_type or "",
         subject=raw.topic,
-        identity=f"{raw.topic}/{raw.partition}/{raw.offset}",
+        # With its time: a topic that is deleted and made again counts from 0 again.
+        identity=f"{raw.topic}/{raw.partition}/{raw.offset}/{raw.timestamp}",
     )

@@ -62,13 +62,27 @@ async def connect(access: Access, take: Take) -> NatsBroker:
     return broker
 
 
+async def alive(broker: NatsBroker) -> bool:
+    """Whether the consumers are still there: one that was deleted brings nothing, and says nothing."""
+    connection = await broker.connect()
+    try:
+        for subscriber in broker.subscribers:
+            options = subscriber.extra_options  # type: ignore[attr-defined]  # every one is a stream's
+            await connection.jetstream().consumer_info(options["stream"], options["durable"])
+    except NotFoundError:
+        return False
+    return True
+
+
 def _read(message: Any) -> Message:
     raw = message.raw_message
+    place = raw.metadata
     headers = texts(message.headers)
     return Message(
         body=message.body,
         headers=headers,
         content_type=next((value for name, value in headers.items() if name.lower() == "content-type"), ""),
         subject=raw.subject,
-        identity=f"{raw.metadata.stream}/{raw.metadata.sequence.stream}",
+        # With its time: a stream that is deleted and made again counts from 1 again.
+        identity=f"{place.stream}/{place.sequence.stream}/{place.timestamp.timestamp():.6f}",
     )

@@ -12,13 +12,14 @@ from nightcrew.domain.broker.url import BrokerUrl, broker_url
 from nightcrew.domain.cloudevent import Draft, checked_events
 from nightcrew.domain.errors import InvalidArgument, Unavailable
 from nightcrew.gateway.brokers.access import Access
-from nightcrew.gateway.brokers.adapters import adapter, keep
+from nightcrew.gateway.brokers.adapters import adapter, alive, keep
 from nightcrew.gateway.brokers.reach import Reach
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.services.events import EventService
 from nightcrew.services.once import Request
 
 BATCH: Final = 100
+BATCH_BYTES: Final = 4 * 1024 * 1024
 ALIVE_EVERY: Final = 2.0
 """Seconds between looks whether the broker still answers."""
 ALIVE_PATIENCE: Final = 3.0
@@ -58,6 +59,7 @@ class Source:
     """
 
     def __init__(self, text: str, *, events: EventService, reach: Reach, clock: Clock, ids: Ids) -> None:
+        self.text = text
         self.url: BrokerUrl = broker_url(text)
         self._events = events
         self._reach = reach
@@ -108,8 +110,10 @@ class Source:
     async def _pump(self) -> None:
         while True:
             batch = [await self._queue.get()]
-            while len(batch) < BATCH and not self._queue.empty():
+            size = len(batch[0].message.body)
+            while len(batch) < BATCH and size < BATCH_BYTES and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
+                size += len(batch[-1].message.body)
             await self._publish(batch)
 
     async def _publish(self, batch: Sequence[_Arrival]) -> None:
@@ -156,8 +160,8 @@ class Source:
     async def _watch(self, broker: Any) -> None:
         while True:
             await self._clock.sleep(ALIVE_EVERY)
-            if not await broker.ping(timeout=ALIVE_PATIENCE):
-                raise SourceLost(f"{self.url.public} does not answer")
+            if not await alive(self.url.kind, broker, ALIVE_PATIENCE):
+                raise SourceLost(f"{self.url.public} does not answer, or what it is read from is gone")
 
     def _give_back(self) -> None:
         while not self._queue.empty():
