@@ -83,7 +83,8 @@ class Event(_message.Message):
     @_builtins.property
     def data(self) -> _struct_pb2.Value:
         """CloudEvents `data`: any JSON value, at most 1 MiB. The runtime's own carry {state, reason, attempt, result,
-        error {type, message}}; `nightcrew.delivery.failed` carries {hook, sequence, event_type, attempts, status, reason}.
+        error {type, message}}; `nightcrew.delivery.failed` carries {hook, sequence, event_type, attempts, status, reason},
+        `nightcrew.source.refused` (a broker's message that is no event) {subject, identity, bytes, why}.
         Default: null.
         """
 

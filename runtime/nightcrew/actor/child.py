@@ -46,6 +46,8 @@ class ChildSpec:
         kind: What it does, for ListComponents.
         significant: When it ends and is not started again, its supervisor stops the others and ends (OTP's
             auto_shutdown any_significant). Not with PERMANENT, which always comes back.
+        outside: Its failures are of something that is not ours (a server elsewhere): they are told in one line when
+            they begin, and back-off begins anew once it has been ready.
         subtree: The supervisor behind `start`, if it is one: see `Supervisor.as_child`.
     """
 
@@ -58,6 +60,7 @@ class ChildSpec:
     start_timeout: float | None = None
     kind: ComponentKind = ComponentKind.WORKER
     significant: bool = False
+    outside: bool = False
     subtree: Subtree | None = None
 
     @property

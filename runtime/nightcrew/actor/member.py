@@ -42,6 +42,7 @@ class Member:
         introduced: It was ready at least once.
         doomed: A sibling's failure makes it stop; what it ends with does not count.
         leaving: It is removed once it has ended.
+        told: Its failures were told, and it has not been ready since.
         history: Times of its failures, if it has a rule of its own.
         run: Its present run, None when it has none.
     """
@@ -61,6 +62,7 @@ class Member:
         "spec",
         "start_time",
         "state",
+        "told",
     )
 
     def __init__(self, spec: ChildSpec, boss: Boss, *, dynamic: bool = False) -> None:
@@ -70,6 +72,7 @@ class Member:
         self.introduced = False
         self.doomed = False
         self.leaving = False
+        self.told = False
         self.history: tuple[float, ...] = ()
         self.run: Run | None = None
         self.state = ComponentState.STOPPED
@@ -125,6 +128,9 @@ class Member:
             self.state = ComponentState.RUNNING
             self.introduced = True
             self.introducing = False
+            if self.spec.outside:
+                self.told = False
+                self.history = ()
             self._boss.member_ready(self)
 
     def run_ended(self, run: Run) -> None:

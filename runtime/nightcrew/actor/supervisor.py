@@ -211,14 +211,19 @@ class Supervisor:
                     self._history = kept
                 else:
                     member.history = kept
-                _log.error(
-                    "%s/%s ended (%s); restart in %g s", self.id, member.spec.id, describe(error), delay,
-                    exc_info=error,
-                )  # fmt: skip
+                self._tell_of(member, error, delay)
                 if self._strategy is Strategy.ONE_FOR_ONE:
                     member.back_off(delay)
                 else:
                     self._lineup.restart(member, plan(self._strategy, self._members, member.spec.id), delay)
+
+    def _tell_of(self, member: Member, error: BaseException | None, delay: float) -> None:
+        name, said = member.spec.id, describe(error)
+        if not member.spec.outside:
+            _log.error("%s/%s ended (%s); restart in %g s", self.id, name, said, delay, exc_info=error)
+        elif not member.told:
+            member.told = True
+            _log.warning("%s/%s: %s; it is tried again, later each time", self.id, name, said)
 
     def _give_up(self, member: Member, error: BaseException | None, needed: int) -> None:
         rule = member.spec.rule or self._rule

@@ -24,6 +24,7 @@ BACKFILL_STARTED: Final = "nightcrew.backfill.started"
 BACKFILL_PROGRESS: Final = "nightcrew.backfill.progress"
 BACKFILL_ENDED: Final = "nightcrew.backfill.ended"
 DELIVERY_FAILED: Final = "nightcrew.delivery.failed"
+SOURCE_REFUSED: Final = "nightcrew.source.refused"
 
 EXECUTION_EVENTS: Final[Mapping[ExecutionState, str]] = {
     ExecutionState.QUEUED: "nightcrew.execution.queued",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.publishing import Published, publish
 from nightcrew.domain.cloudevent import Draft, checked_events
-from nightcrew.domain.event import Event
+from nightcrew.domain.event import Event, NewEvent
 from nightcrew.domain.page import ListQuery, Page
 from nightcrew.domain.values import decode, encode
 from nightcrew.ports.clock import Clock, Ids
@@ -54,6 +54,15 @@ class EventService:
             return once(tx, request, now=now, do=do, remember=_remembered, recall=_recalled)
 
         return await self._commits.run(unit)
+
+    async def tell(self, facts: Sequence[NewEvent]) -> None:
+        """Appends facts of the runtime's own, also while it drains; they start nothing."""
+
+        def unit(tx: Transaction, after: After) -> None:
+            for fact in facts:
+                after.append(tx, fact)
+
+        await self._commits.run(unit)
 
     async def newest(self) -> int:
         """The newest sequence that was ever given; 0 if none was."""

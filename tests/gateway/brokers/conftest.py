@@ -38,6 +38,10 @@ class Proxy:
         self._open = set()
         self.port = 0
 
+    @property
+    def connections(self):
+        return len(self._open) // 2
+
     async def up(self):
         self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]

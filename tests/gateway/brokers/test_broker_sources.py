@@ -5,10 +5,12 @@ import json
 from collections import Counter
 
 import pytest
+from faststream.redis import RedisBroker
 from tests.gateway.support.gateway_box import refused, serving, until
 from tests.gateway.support.real_brokers import PORTS, Sender, need
 
 from nightcrew.domain.broker.url import broker_url
+from nightcrew.gateway.grpc.convert.values import value_of
 from nightcrew.v1 import execution_pb2
 
 pytestmark = pytest.mark.brokers
@@ -136,18 +138,108 @@ async def test_what_is_no_event_is_left_out_and_does_not_come_again(box, sender)
         return len(found) == 2
 
     await until(both, what="the two that are events")
+    if sender.kind != "nats":
+        (told,) = (await box.call("ListEvents", filter='type = "nightcrew.source.refused"')).events
+        assert told.source == broker_url(sender.url).public
+        assert "1048577 bytes" in told.data.struct_value["why"]
+
+
+async def test_what_is_no_event_goes_to_its_queues_dead_letters(box):
+    need("amqp")
+    async with Sender("amqp").opened() as sender:
+        dead = f"{sender.place}-dead"
+        await sender.channel.declare_queue(dead)
+        arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead, "x-max-length": 1000}
+        await sender.channel.declare_queue(sender.place, durable=True, arguments=arguments)
+        await taking(box, "a", sender)
+        await taken(box, sender)
+        headers = {"cloudEvents:specversion": "1.0", "cloudEvents:id": "7", "cloudEvents:source": "/s"}
+        await sender.send(body(1), headers={**headers, "cloudEvents:type": "nightcrew.agent.deleted"})
+        queue = await sender.channel.get_queue(dead)
+
+        async def there():
+            return await queue.get(fail=False, no_ack=True) is not None
+
+        await until(there, what="the message among the dead letters")
+        await sender.send(body(2), headers={**headers, "cloudEvents:type": "shop.order"})
+        await receives(box, "a", [2])
+        await sender.channel.queue_delete(dead)
+
+
+@pytest.mark.parametrize("kind", ["redis", "amqp"])
+async def test_what_is_made_anew_has_other_messages(box, kind):
+    need(kind)
+    async with Sender(kind).opened() as sender:
+        await taking(box, "a", sender)
+        await taken(box, sender)
+        await sender.send(body(1), name="m1")
+        await receives(box, "a", [1])
+        await sender.remove()
+        await until(lambda: source(box, sender).restarts > 0, what="a source that begins anew")
+        await taken(box, sender)
+        await sender.send(body(2), name="m2")
+        await receives(box, "a", [1, 2])
+
+
+async def test_bodies_of_redis_are_bytes_and_faststreams_are_read(box):
+    need("redis")
+    async with Sender("redis").opened() as sender:
+        await taking(box, "a", sender)
+        await taken(box, sender)
+        await sender.client.xadd(sender.place, {"data": b"\xff\x00"})
+        async with RedisBroker("redis://127.0.0.1", logger=None) as publisher:
+            await publisher.publish({"n": 5}, stream=sender.place)
+        await sender.client.xadd(sender.place, {"n": "6", "who": "me"})
+
+        async def datas():
+            events = (await box.call("ListEvents", filter='type = "redis.message"')).events
+            return sorted(json.dumps(value_of(event.data, "data"), sort_keys=True) for event in events)
+
+        async def three():
+            return len(await datas()) == 3
+
+        await until(three, what="three events")
+        assert await datas() == ['"/wA="', '{"n": "6", "who": "me"}', '{"n": 5}']
+
+
+async def test_credentials_that_are_written_anew_are_used(box, monkeypatch):
+    need("amqp")
+    monkeypatch.setenv("NIGHTCREW_SECRET_WRONG", "hunter2")
+    async with Sender("amqp").opened() as sender:
+        right = sender.url
+        sender.url = right.replace("RABBIT", "WRONG")
+        await taking(box, "a", sender)
+        await until(lambda: (one := source(box, sender)) and one.last_error, what="a refused password")
+        assert "hunter2" not in source(box, sender).last_error
+        triggers = [{"id": "event", "event": {"source_url": right}}]
+        await box.call(
+            "UpdateAgent", agent={"id": "a", "spec": {"triggers": triggers}}, update_mask="spec.triggers"
+        )
+        await taken(box, sender)
+
+
+@pytest.mark.parametrize("kind", ["nats", "amqp"])
+async def test_a_connection_that_must_be_private_is_never_in_the_clear(box, kind):
+    need(kind)
+    async with Sender(kind).opened() as sender:
+        scheme = {"nats": "nats+tls", "amqp": "amqps"}[kind]
+        sender.url = sender.url.replace(f"{kind}://", f"{scheme}://")
+        await taking(box, "a", sender)
+        await until(lambda: (one := source(box, sender)) and one.last_error, what="no connection")
+        assert source(box, sender).state == "BACKING_OFF"
 
 
 async def test_a_broker_that_goes_is_shown_and_come_back_to(box, away):
     sender, proxy = away
     await taking(box, "a", sender)
     await taken(box, sender)
-    await sender.send(body(1))
+    await sender.send(body(1), name="m1")
     await receives(box, "a", [1])
+    connections = proxy.connections
     await proxy.down()
     await until(lambda: source(box, sender).state == "BACKING_OFF", what="an unhealthy component")
     assert source(box, sender).last_error
-    await sender.send(body(2))
+    await sender.send(body(2), name="m2")
     assert await received(box, "a") == Counter([1])
     assert (await box.trigger("a", wait="5s")).state == execution_pb2.Execution.STATE_SUCCEEDED, (
         "all else goes on"
@@ -162,6 +254,7 @@ async def test_a_broker_that_goes_is_shown_and_come_back_to(box, away):
         return len(found) == 2
 
     await until(second, what="what was sent meanwhile")
+    await until(lambda: proxy.connections == connections, what="no connection but the new one")
 
 
 async def test_a_broker_that_is_away_at_first_holds_nothing_up(box):

@@ -41,11 +41,8 @@ class Sender:
         self.place = f"nc-test-{uuid.uuid4().hex[:12]}"
         self.port = port or PORTS[kind]
         self.client: Any = None
-
-    @property
-    def url(self):
         where = f"127.0.0.1:{self.port}"
-        return {
+        self.url = {
             "nats": f"nats://{where}/{self.place}?stream={self.place}&start=all",
             "redis": f"redis://{where}/0/{self.place}?start=all",
             "amqp": f"amqp://guest:${{secret:RABBIT}}@{where}/{self.place}",
@@ -70,10 +67,10 @@ class Sender:
                     self.client = await stack.enter_async_context(
                         zmqtt.create_client("127.0.0.1", version="3.1.1")
                     )
-            stack.push_async_callback(self._remove)
+            stack.push_async_callback(self.remove)
             yield self
 
-    async def send(self, body, *, name=""):
+    async def send(self, body, *, name="", headers=None):
         """Sends bytes; `name` is the message's identity where a sender can give one."""
         match self.kind:
             case "nats":
@@ -81,12 +78,12 @@ class Sender:
             case "redis":
                 await self.client.xadd(self.place, {"data": body})
             case "amqp":
-                message = aio_pika.Message(body, message_id=name or None)
+                message = aio_pika.Message(body, message_id=name or None, headers=headers)
                 await self.channel.default_exchange.publish(message, routing_key=self.place)
             case "mqtt":
                 await self.client.publish(self.place, body, qos=zmqtt.QoS.AT_LEAST_ONCE)
 
-    async def _remove(self):
+    async def remove(self):
         with contextlib.suppress(Exception):  # what was never made can't be removed
             match self.kind:
                 case "nats":

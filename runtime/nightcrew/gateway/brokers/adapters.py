@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from nightcrew.domain.broker.grammar import BrokerKind
+from nightcrew.domain.broker.url import BrokerUrl
 
 Connect: TypeAlias = Callable[..., Awaitable[Any]]
 
@@ -37,14 +38,17 @@ def keep(kind: BrokerKind, broker: Any) -> None:
         keeping(broker)
 
 
-async def alive(kind: BrokerKind, broker: Any, patience: float) -> bool:
-    """Whether a broker answers, and still has what its subscribers read from."""
-    if not await broker.ping(timeout=patience):
-        return False
-    if not all(subscriber.running for subscriber in broker.subscribers):
-        return False  # one that met an error for good has stopped by itself
-    look: Callable[[Any], Awaitable[bool]] | None = getattr(_module(kind), "alive", None)
-    return look is None or await look(broker)
+async def lack(url: BrokerUrl, broker: Any) -> str:
+    """Why no messages come though the broker answers (what they come from was removed); empty if they do."""
+    lacking: Callable[[BrokerUrl, Any], Awaitable[str]] | None = getattr(_module(url.kind), "lack", None)
+    return "" if lacking is None else await lacking(url, broker)
+
+
+async def drop(kind: BrokerKind, broker: Any) -> None:
+    """Ends a connection that was not closed in order, where it would come back by itself."""
+    dropping: Callable[[Any], Awaitable[None]] | None = getattr(_module(kind), "drop", None)
+    if dropping is not None:
+        await dropping(broker)
 
 
 def _module(kind: BrokerKind) -> ModuleType:

@@ -1,5 +1,6 @@
 """What every broker's adapter is given and gives: FastStream's broker with one subscriber that hands messages over."""
 
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
@@ -8,22 +9,25 @@ from faststream.security import BaseSecurity, SASLPlaintext
 
 from nightcrew.domain.broker.message import Message
 from nightcrew.gateway.brokers.access import Access
+from nightcrew.gateway.brokers.verdict import Verdict
 
 IN_FLIGHT: Final = 100
 """Messages that a broker may have handed over and not had acknowledged: they share a commit."""
 
-Take: TypeAlias = Callable[[Message], Awaitable[bool]]
-"""Takes a message; True once it is on disk (or is unfit for ever), False if the broker is to keep it."""
+Take: TypeAlias = Callable[[Message], Awaitable[Verdict]]
+"""Takes a message; returns once it is known what becomes of it."""
 
-OPTIONS: Final[dict[str, Any]] = {"apply_types": False, "logger": None}
+OPTIONS: Final[dict[str, Any]] = {"apply_types": False, "logger": None, "graceful_timeout": 2.0}
 """Of every FastStream broker: handlers are called as they are, and nothing is logged by it."""
 
 
 def security(access: Access) -> BaseSecurity | None:
     """Credentials and TLS as FastStream takes them."""
+    # Without a context some clients take `use_ssl` for a wish, and go on in the clear.
+    context = ssl.create_default_context() if access.url.tls else None
     if access.user or access.password:
-        return SASLPlaintext(username=access.user, password=access.password, use_ssl=access.url.tls)
-    return BaseSecurity(use_ssl=True) if access.url.tls else None
+        return SASLPlaintext(access.user, access.password, ssl_context=context, use_ssl=access.url.tls)
+    return BaseSecurity(ssl_context=context) if context else None
 
 
 async def whole(message: Any) -> Any:
@@ -31,13 +35,28 @@ async def whole(message: Any) -> Any:
     return message
 
 
-def subscribe(subscriber: Any, take: Take, read: Callable[[Any], Message]) -> None:
-    """Has a subscriber hand its messages over, and acknowledge each when it was taken."""
+def subscribe(
+    subscriber: Any, take: Take, read: Callable[[Any], Message], *, sets_aside: bool = True
+) -> None:
+    """Has a subscriber hand its messages over, and acknowledge each when it was taken.
+
+    Args:
+        subscriber: FastStream's.
+        take: Takes a message.
+        read: Makes one of FastStream's.
+        sets_aside: Whether the broker has a way to be told that a message is unfit; else it is acknowledged.
+    """
 
     async def handle(message: Any) -> None:
-        if await take(read(message)):
-            await message.ack()
-        # What was not taken is left as it is: refused at once, it would come at once again while we drain.
+        match await take(read(message)):
+            case Verdict.TAKEN:
+                await message.ack()
+            case Verdict.UNFIT if sets_aside:
+                await message.reject()
+            case Verdict.UNFIT:
+                await message.ack()
+            case Verdict.LEFT:
+                pass  # refused at once, it would come at once again while we drain
 
     subscriber(handle)
 

@@ -54,6 +54,7 @@ class BrokerGateway:
         self._ids = ids
         self._wanted: dict[str, tuple[str, ...]] = {}
         self._sources: dict[str, Source] = {}
+        self._refusing = False
         self.supervisor = Supervisor("brokers", clock=clock)
         bus.follow_agents()
 
@@ -63,9 +64,11 @@ class BrokerGateway:
         return 0
 
     def refuse(self) -> None:
-        """Takes no more messages: they stay with their brokers."""
+        """Takes no more messages: they stay with their brokers, which keep what comes meanwhile."""
+        self._refusing = True
         for source in self._sources.values():
             source.closed = True
+        self._bus.agents.poke()
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Follows agents until it is cancelled."""
@@ -81,6 +84,10 @@ class BrokerGateway:
             ready()
             while True:
                 version = self._bus.agents.version
+                if self._refusing:
+                    for public in list(self._sources):
+                        await self._end(self._sources.pop(public), over=False)
+                    await asyncio.get_running_loop().create_future()
                 changed = self._bus.take_agents()
                 if changed:
                     await self._look(changed)
@@ -114,12 +121,14 @@ class BrokerGateway:
         for urls in self._wanted.values():
             for text in urls:
                 # Two ways to write one URL, with other credentials perhaps, are one source.
-                wanted.setdefault(broker_url(text).public, text)
+                public = broker_url(text).public
+                known = self._sources.get(public)
+                if public not in wanted or (known is not None and known.text == text):
+                    wanted[public] = text
         for public, source in list(self._sources.items()):
-            if public not in wanted:
-                await self._end(self._sources.pop(public))
-            elif source.text != wanted[public]:  # other credentials: it is to connect anew
-                await self._end(self._sources.pop(public), over=False)
+            # One whose credentials are written otherwise begins anew with them.
+            if wanted.get(public) != source.text:
+                await self._end(self._sources.pop(public), over=public not in wanted)
         for public, text in wanted.items():
             if public not in self._sources:
                 self._begin(public, text)
@@ -137,12 +146,14 @@ class BrokerGateway:
             start=source.serve,
             rule=AWAY,
             on_give_up=again,
+            outside=True,
             start_timeout=START_LIMIT,
         )
         self.supervisor.spawn(spec)
 
-    async def _end(self, source: Source, *, over: bool = True) -> None:
-        source.closed, source.over = True, over
+    async def _end(self, source: Source, *, over: bool) -> None:
+        source.closed = True
+        source.over = over
         try:
             await self.supervisor.terminate_child(source.name)
         except NotFound:

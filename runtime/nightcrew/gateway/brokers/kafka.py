@@ -31,6 +31,6 @@ def _read(message: Any) -> Message:
         headers=texts(message.headers),
         content_type=message.content_type or "",
         subject=raw.topic,
-        # With its time: a topic that is deleted and made again counts from 0 again.
+        # A topic that is made anew counts from 0 again.
         identity=f"{raw.topic}/{raw.partition}/{raw.offset}/{raw.timestamp}",
     )

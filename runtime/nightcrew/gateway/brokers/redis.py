@@ -1,19 +1,24 @@
 """Redis streams: a consumer group; what was handed over and never acknowledged is claimed again."""
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from faststream.redis import RedisBroker, StreamSub
+from faststream.redis.message import RedisStreamMessage
+from faststream.redis.parser import BinaryMessageFormatV1
 from redis.exceptions import ResponseError
 
 from nightcrew.domain.broker.message import Message
 from nightcrew.domain.broker.url import BrokerUrl
 from nightcrew.gateway.brokers.access import Access
-from nightcrew.gateway.brokers.broker import IN_FLIGHT, MANUAL, OPTIONS, Take, security, subscribe
+from nightcrew.gateway.brokers.broker import IN_FLIGHT, MANUAL, OPTIONS, Take, security, subscribe, texts
 
 CLAIM_AFTER: Final = 15_000
 """Milliseconds after which an entry that was not acknowledged is taken anew: its reader has died."""
-_BODIES: Final = ("data", "body", "payload", "message")
+_FASTSTREAM: Final = b"__data__"
+"""The field of an entry that FastStream wrote: its body and headers in a format of its own."""
+_BODIES: Final = (b"data", b"body", b"payload", b"message")
 """A field of one of these names holds the message, the others are its headers; else all fields are."""
 
 
@@ -28,7 +33,12 @@ async def connect(access: Access, take: Take) -> RedisBroker:
         socket_connect_timeout=5,
         **OPTIONS,
     )
-    await _make_group(await broker.connect(), url, stream)
+    try:
+        client = await broker.connect()
+        await _make_group(client, url, stream)
+    except BaseException:
+        await broker.stop()
+        raise
     # New entries, and those whose reader has died: two readers of one group.
     for claim_after in (None, CLAIM_AFTER):
         sub = StreamSub(
@@ -40,9 +50,27 @@ async def connect(access: Access, take: Take) -> RedisBroker:
             max_records=IN_FLIGHT if claim_after is None else None,
             min_idle_time=claim_after,
         )
-        subscriber = broker.subscriber(stream=sub, max_workers=IN_FLIGHT, **MANUAL)
-        subscribe(subscriber, take, _read)
+        subscriber = broker.subscriber(
+            stream=sub, max_workers=IN_FLIGHT, parser=_parser(client, sub.group), **MANUAL
+        )
+        subscribe(subscriber, take, _read, sets_aside=False)  # what is unfit stays in the stream
     return broker
+
+
+def _parser(client: Any, group: str | None) -> Callable[[Any], Awaitable[RedisStreamMessage]]:
+    """Hands entries over as they are: FastStream's own parser fails, and says nothing, where bytes are no text."""
+
+    async def parse(raw: Any) -> RedisStreamMessage:
+        return RedisStreamMessage(raw_message=raw, body=b"", consumer=client, group=group)
+
+    return parse
+
+
+async def lack(url: BrokerUrl, broker: RedisBroker) -> str:
+    """Whether the group is read: FastStream ends a reader whose group is gone."""
+    if all(subscriber.running for subscriber in broker.subscribers):
+        return ""
+    return f"has no group {url.options.get('group', url.name)} any more"
 
 
 async def _make_group(client: Any, url: BrokerUrl, stream: str) -> None:
@@ -57,18 +85,20 @@ async def _make_group(client: Any, url: BrokerUrl, stream: str) -> None:
 
 def _read(message: Any) -> Message:
     raw = message.raw_message
-    fields = {_text(name): _text(value) for name, value in raw["data"].items()}
-    named = next((name for name in _BODIES if name in fields), "")
-    if named:
-        body = fields.pop(named).encode()
+    held = dict(raw["data"])
+    named = next((name for name in _BODIES if name in held), None)
+    if _FASTSTREAM in held:
+        body, headers = BinaryMessageFormatV1.parse(held[_FASTSTREAM])
+    elif named is not None:
+        body, headers = held.pop(named), texts(held)
     else:
-        body = json.dumps(fields, ensure_ascii=False).encode()
-        fields = {}
+        fields = {_text(name): _text(value) for name, value in held.items()}
+        body, headers = json.dumps(fields, ensure_ascii=False).encode(), {}
     (entry,) = raw["message_ids"]
     return Message(
         body=body,
-        headers=fields,
-        content_type=fields.get("content-type", ""),
+        headers=headers,
+        content_type=headers.get("content-type", ""),
         subject=_text(raw["channel"]),
         identity=_text(entry),
     )
