@@ -1,5 +1,7 @@
 """What the HTTP server says of itself: health, metrics, its OpenAPI document, and nothing secret in its log."""
 
+import asyncio
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -8,6 +10,7 @@ from structlog.testing import capture_logs
 
 from nightcrew.crew.bus import Signal
 from nightcrew.gateway.web.app import routes
+from nightcrew.gateway.web.metrics import Metrics
 from nightcrew.gateway.web.openapi import document
 from nightcrew.system.ids import SystemIds
 
@@ -50,6 +53,15 @@ async def test_the_figures_are_those_of_the_runtime(box, client):
     assert after["nightcrew_http_requests_total", "200", "GET"] >= 1
     assert after["nightcrew_component_restarts_total", "nightcrew/store"] == 0
     assert not any("a" in key[1:] for key in after), "no agent's name is a label"
+
+
+async def test_scrapes_at_once_count_an_event_once(box):
+    metrics = Metrics(box.runtime.services)
+    await metrics.text()  # it counts from here on
+    await box.active("a")
+    await box.trigger("a", wait="5s")
+    await asyncio.gather(*(metrics.text() for _ in range(8)))
+    assert b'nightcrew_events_total{type="nightcrew.execution.succeeded"} 1.0' in await metrics.text()
 
 
 async def test_the_document_has_every_path_that_is_served(box, client):

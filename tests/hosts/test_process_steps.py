@@ -35,3 +35,11 @@ async def test_one_that_is_no_longer_its_own_is_taken_out(host, job, sink, desk,
     desk.lost = True
     outcome = await host.run(job(name, is_async=name.endswith("async")), sink, desk)
     assert outcome == Interrupted("lease_lost", "it is another's")
+
+
+async def test_state_that_is_another_runs_is_not_saved(host, job, sink, desk):
+    assert await host.run(job("saves", is_async=True), sink, desk) == Succeeded('"saved"', '{"seen":1}')
+    assert desk.memory == '{"seen":1}'
+    desk.lost = True
+    outcome = await host.run(job("saves", is_async=True), sink, desk)
+    assert outcome == Interrupted("lease_lost", "it is another's")

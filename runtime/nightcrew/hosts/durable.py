@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from nightcrew.agent.base_context import CancelFlag, Memory
 from nightcrew.agent.errors import DurableUnavailable, NonRetryable
@@ -30,6 +30,8 @@ from nightcrew.ports.clock import Clock
 from nightcrew.ports.host import Desk, Job
 from nightcrew.programs.result import plain_value, result_text
 from nightcrew.programs.step_error import revived, step_error
+
+T = TypeVar("T")
 
 _step: Final[ContextVar[str]] = ContextVar("nightcrew_step", default="")
 """The key of the step that runs; empty outside of steps."""
@@ -220,7 +222,7 @@ class Steps:
         self._check()
         changed = self._memory.changed()
         if changed is not None:
-            await self._desk.save_memory(changed)
+            await self._held(self._desk.save_memory(changed))
 
     def heartbeat(self, details: Any) -> None:
         """Gives a sign of life."""
@@ -341,13 +343,17 @@ class Steps:
         return await self._kept(self._desk.write(step))
 
     async def _kept(self, asked: Awaitable[Step]) -> Step:
+        step = await self._held(asked)
+        self._journal.keep(step)
+        return step
+
+    async def _held(self, asked: Awaitable[T]) -> T:
+        """What the desk answers; a run that has lost its lease is left, whatever its program catches."""
         try:
-            step = await asked
+            return await asked
         except LeaseLost as error:
             self._leave(Lost(error.message))
             raise self.left from error  # type: ignore[misc]  # it was set a line above
-        self._journal.keep(step)
-        return step
 
     def _leave(self, how: Leaving) -> None:
         if self.left is None:

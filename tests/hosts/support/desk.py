@@ -29,6 +29,8 @@ class Drawer:
         return step
 
     async def save_memory(self, memory):
+        if self.lost:
+            raise LeaseLost("it is another's")
         self.memory = memory
 
     def beat(self):

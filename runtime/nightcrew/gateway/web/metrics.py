@@ -4,6 +4,7 @@ No agent's name is a label: a hundred thousand agents would be as many time seri
 one agent is in its status and in the event log.
 """
 
+import asyncio
 from collections import Counter as Counts
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -32,6 +33,7 @@ class Metrics:
         self._events = use_cases.events
         self._counts: Counts[str] = Counts()
         self._sequence = -1
+        self._counting = asyncio.Lock()
         self._registry = CollectorRegistry(auto_describe=False)
         self._requests = Counter(
             "nightcrew_http_requests",
@@ -70,12 +72,13 @@ class Metrics:
 
     async def _count_events(self) -> None:
         """Counts what the log has got since the last scrape; the first one begins where the log stands."""
-        if self._sequence < 0:
-            self._sequence = await self._events.newest()
-            return
-        counts, self._sequence = await self._events.counts_after(self._sequence)
-        for kind, count in counts.items():
-            self._counts[kind if kind.startswith(OWN_PREFIX) else "published"] += count
+        async with self._counting:  # two scrapes at once would count the same events twice
+            if self._sequence < 0:
+                self._sequence = await self._events.newest()
+                return
+            counts, self._sequence = await self._events.counts_after(self._sequence)
+            for kind, count in counts.items():
+                self._counts[kind if kind.startswith(OWN_PREFIX) else "published"] += count
 
     def _event_families(self) -> Iterable[Metric]:
         events = CounterMetricFamily(
