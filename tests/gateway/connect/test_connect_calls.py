@@ -160,6 +160,7 @@ async def test_watches_and_waits_end_when_the_runtime_stops(tmp_path):
         calls = Calls.plain(box)
         await box.active("h", "hold")
         watcher = Watcher(calls, include_snapshot=True)
+        await until(lambda: watcher.items, what="the snapshot")  # what came before it would not be told
         waiting = asyncio.create_task(calls("TriggerAgent", id="h", wait="60s"))
         await watcher.sees("execution.started")
     with pytest.raises(ConnectError) as caught:
