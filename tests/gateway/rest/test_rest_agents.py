@@ -80,6 +80,8 @@ CONFIGS = [
     ("DATE", {"run_date": "2099-01-01T00:00:00"}),
     ("DATE", {"run_date": "2099-01-01T00:00:00+02:00"}),
     ("EVENT", {}),
+    ("EVENT", {"filter": "event.data.total > 100 || (event.source == '/x')"}),
+    ("EVENT", {"source": "/shop"}),
     ("EVENT", {"type": "shop.order.*", "source": "/shop", "filter": "event.data.total > 100"}),
     ("WEBHOOK", {}),
 ]
@@ -196,6 +198,13 @@ def test_a_new_config_replaces_the_old_one_and_keeps_what_rest_does_not_speak_of
     assert new[0].schedule.time_zone == "UTC", "a field that is left out has its default"
     assert (new[0].id, new[0].schedule.jitter, new[0].input) == ("mine", timedelta(seconds=5), {"k": 1})
     assert new[1] == one.spec.triggers[1]
+
+
+def test_a_config_without_a_type_forgets_the_type():
+    one = made(trigger_type="EVENT", trigger_config={"type": "shop.*", "source": "/shop", "filter": "true"})
+    new = updated(one, trigger_config={})
+    assert shown(new).trigger_config == {}
+    assert (new.spec.triggers[0].event.types, new.spec.triggers[0].event.source) == ((), "")
 
 
 def test_another_type_makes_another_trigger():

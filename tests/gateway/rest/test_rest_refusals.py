@@ -67,6 +67,18 @@ WRONG_FIELDS = [
         ["trigger_config", "run_date"],
         "has passed",
     ),
+    ({"trigger_type": "EVENT", "trigger_config": {"type": "a*b"}}, ["trigger_config", "type"], "end only"),
+    ({"trigger_type": "EVENT", "trigger_config": {"type": 5}}, ["trigger_config", "type"], "string"),
+    (
+        {"trigger_type": "EVENT", "trigger_config": {"filter": "event.data.x >"}},
+        ["trigger_config", "filter"],
+        "",
+    ),
+    (
+        {"trigger_type": "WEBHOOK", "trigger_config": {"secret": "whsec_"}},
+        ["trigger_config", "secret"],
+        "",
+    ),
     ({"tirgger_config": {}}, ["tirgger_config"], "Extra"),
 ]
 
@@ -95,6 +107,7 @@ async def test_triggers_that_can_not_be(rest):
         ({"json": "x"}, 422),
         ({"json": {"x": "y" * 1_048_576}}, 422),
         ({"json": {}, "params": {"trigger_source": "Not A Name"}}, 422),
+        ({"json": {}, "params": {"trigger_source": "webhook"}}, 422),
         ({"json": {}, "params": {"tirgger_source": "x"}}, 422),
     )
     for sent, status in wrong:

@@ -92,6 +92,56 @@ async def test_another_agent_becomes_a_webhook_with_a_secret_that_is_shown_once(
     assert (first["id"], second["webhook_secret"]) == (second["id"], None)
 
 
+async def published(rest, kind, data=None, source="/shop"):
+    event = {"specversion": "1.0", "id": uuid.uuid4().hex, "source": source, "type": kind, "data": data}
+    headers = {"content-type": "application/cloudevents+json"}
+    answer = await rest.client.post("/events", content=json.dumps(event), headers=headers)
+    assert answer.status_code == 202, answer.text
+
+
+async def test_an_event_trigger_is_dispatched(rest):
+    config = {"type": "shop.order.*", "source": "/shop", "filter": "event.data.total > 100"}
+    agent_id = await rest.active("echo", "EVENT", config, input_config={"kept": 1})
+    await published(rest, "shop.order.created", {"total": 50})
+    await published(rest, "shop.refund", {"total": 500})
+    await published(rest, "shop.order.created", {"total": 500}, source="/other")
+    await published(rest, "shop.order.created", {"total": 101})
+    (execution,) = await rest.fired(agent_id, source="event")
+    assert execution["result"]["event"]["data"] == {"total": 101}
+    assert execution["result"]["kept"] == 1
+    assert (await rest.call("GET", f"/{agent_id}/status"))["next_run_at"] is None
+
+
+async def test_an_event_trigger_without_a_type_runs_at_what_is_published(rest):
+    """And not at the outcomes of others: these two would run for each other without end."""
+    agents = [await rest.active("echo", "EVENT") for _ in range(2)]
+    await published(rest, "first")
+    for agent_id in agents:
+        await rest.fired(agent_id, source="event")
+    await published(rest, "second")
+    for agent_id in agents:
+        runs = await rest.fired(agent_id, 2, source="event")
+        assert [one["result"]["event"]["type"] for one in runs] == ["second", "first"]
+
+
+async def test_an_event_or_a_webhook_wakes_no_agent_that_is_stopped_or_not_enabled(rest):
+    stopped = (await rest.create("echo", "EVENT"))["id"]
+    off = await rest.active("echo", "EVENT")
+    await rest.call("PATCH", f"/{off}", json={"enabled": False})
+    witness = await rest.active("echo", "EVENT")
+    await published(rest, "first")
+    await rest.fired(witness, source="event")
+    assert await rest.executions(stopped) == await rest.executions(off) == []
+    hook = await rest.create("echo", "WEBHOOK")
+    delivery = signed({}, hook["webhook_secret"])
+    assert (await rest.client.post(hook["webhook_url"], **delivery)).status_code == 409
+    await rest.call("PATCH", f"/{hook['id']}", json={"enabled": False})
+    assert (await rest.client.post(hook["webhook_url"], **delivery)).status_code == 404
+    await rest.call("PATCH", f"/{hook['id']}", json={"enabled": True})
+    await rest.call("POST", f"/{hook['id']}/start")
+    assert (await rest.client.post(hook["webhook_url"], **delivery)).status_code == 202
+
+
 async def test_the_source_of_a_run_is_what_made_it(rest):
     agent_id = await rest.active("echo", config=OFTEN)
     await rest.trigger(agent_id)

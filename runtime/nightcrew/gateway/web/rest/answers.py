@@ -155,12 +155,6 @@ class ExecutionList(Answer):
     """How many the agent has."""
 
 
-class Problem(Answer):
-    """What was wrong with the call."""
-
-    detail: str
-
-
 class FieldProblem(Answer):
     """One field that is wrong."""
 

@@ -10,10 +10,12 @@ from pydantic import (
     JsonValue,
     PlainValidator,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
 from nightcrew.gateway.web.rest.answers import AgentStatus, TriggerType
+from nightcrew.gateway.web.rest.executions import OWN_SOURCES
 
 READ_ONLY: Final = frozenset(
     {
@@ -112,7 +114,7 @@ class WebhookConfig(Given):
 
 
 class EventConfig(Given):
-    """A run for each event that matches. Nothing given: every event that is published."""
+    """A run for each event that matches. Without a type: events that were published, of any type."""
 
     type: Annotated[str, Field(max_length=256)] = ""
     """The event's type, or the beginning of one with `*` at its end."""
@@ -241,4 +243,12 @@ class TriggerQuery(Given):
     """How to trigger."""
 
     trigger_source: str = Field(default="manual", pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")
-    """What the execution is to answer as its `trigger_source`: who or what asked for it."""
+    """What the execution is to answer as its `trigger_source`: who or what asked for it. Not what the runtime says
+    of triggers of its own."""
+
+    @field_validator("trigger_source")
+    @classmethod
+    def _not_ours(cls, given: str) -> str:
+        if given in OWN_SOURCES:
+            raise ValueError(f"{given!r} is what the runtime says of its own; name who asks")
+        return given

@@ -30,6 +30,8 @@ SOURCES: Final[Mapping[TriggerKind, str]] = {
     TriggerKind.RETRY: "retry",
 }
 
+OWN_SOURCES: Final = frozenset(SOURCES.values()) - {SOURCES[TriggerKind.MANUAL]}
+
 
 def execution_json(execution: Execution) -> str:
     """An ExecutionRead as JSON; the result is JSON text already and may be long, so it is not parsed."""

@@ -7,24 +7,15 @@ from typing import Any, Final, TypeAlias
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from nightcrew.gateway.web.rest.answers import FieldProblems, Problem
+from nightcrew.gateway.web.problems import problems
+from nightcrew.gateway.web.rest.answers import FieldProblems
 from nightcrew.gateway.web.rest.operations import OPERATIONS, PREFIX, Adapter, Operation
 from nightcrew.gateway.web.rest.problems import JSON, STATUS
 from nightcrew.gateway.web.rest.routes import KEY
 
 _TEMPLATE: Final = "#/components/schemas/{model}"
-_PROBLEM: Final[Adapter] = TypeAdapter(Problem)
 _FIELD_PROBLEMS: Final[Adapter] = TypeAdapter(FieldProblems)
 _Schemas: TypeAlias = dict[Adapter, dict[str, Any]]
-_WHY: Final = {
-    400: "The body is no JSON.",
-    404: "There is no such flow, agent or execution.",
-    409: "Not in the state that the agent is in, or not while it is not enabled.",
-    413: "The body is larger than 2 MiB.",
-    422: "Fields are wrong; each is named.",
-    429: "The agent's backlog is full; Retry-After says when to try again.",
-    503: "The runtime drains, or its store can't be used now.",
-}
 
 
 def paths() -> dict[str, Any]:
@@ -49,7 +40,7 @@ def _schemas() -> tuple[_Schemas, dict[str, Any]]:
     answers = [operation.answer for operation in OPERATIONS if operation.answer is not None]
     asked: list[tuple[Adapter, JsonSchemaMode, Adapter]] = [
         *((one, "validation", one) for one in bodies),
-        *((one, "serialization", one) for one in (*answers, _PROBLEM, _FIELD_PROBLEMS)),
+        *((one, "serialization", one) for one in (*answers, _FIELD_PROBLEMS)),
     ]
     found, shared = TypeAdapter.json_schemas(asked, ref_template=_TEMPLATE)
     return {adapter: schema for (adapter, _), schema in found.items()}, shared.get("$defs", {})
@@ -64,7 +55,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         "responses": _responses(operation, schemas),
     }
     if operation.body is not None:
-        content = {JSON: {"schema": schemas[operation.body]}}
+        content = _json(schemas[operation.body])
         out["requestBody"] = {"required": not operation.optional, "content": content}
     return out
 
@@ -72,12 +63,15 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
 def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     done: dict[str, Any] = {"description": "Done."}
     if operation.answer is not None:
-        done["content"] = {JSON: {"schema": schemas[operation.answer]}}
-    out = {str(operation.status): done}
-    for status in sorted({*operation.problems, STATUS, 503, *((400, 413) if operation.body else ())}):
-        schema = schemas[_FIELD_PROBLEMS if status == STATUS else _PROBLEM]
-        out[str(status)] = {"description": _WHY[status], "content": {JSON: {"schema": schema}}}
-    return out
+        done["content"] = _json(schemas[operation.answer])
+    wrong = {"description": "Fields are wrong; each is named.", "content": _json(schemas[_FIELD_PROBLEMS])}
+    with_body = (400, 408, 413, 415) if operation.body is not None else ()
+    refusals = problems(*operation.problems, *with_body, 503) | {str(STATUS): wrong}
+    return {str(operation.status): done} | dict(sorted(refusals.items()))
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {JSON: {"schema": schema}}
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:

@@ -1,11 +1,14 @@
 """The seed's trigger_type and trigger_config as a trigger of an agent, and back."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from nightcrew.domain.errors import InvalidArgument
-from nightcrew.domain.spec.trigger import Schedule, Trigger
+from nightcrew.domain.event import OWN_PREFIX
+from nightcrew.domain.event_match import check_match
+from nightcrew.domain.spec.trigger import EventMatch, Schedule, Trigger
 from nightcrew.gateway.web.rest.answers import TriggerType
 from nightcrew.gateway.web.rest.bodies import (
     CronConfig,
@@ -20,6 +23,8 @@ from nightcrew.gateway.web.rest.cron_fields import expression_of, fields_of
 FIELD: Final = "trigger_config"
 LONGEST: Final = timedelta(days=36_525)
 """Of an interval: a hundred years."""
+_PUBLISHED: Final = f'!event.type.startsWith("{OWN_PREFIX}")'
+_OF_ANY_TYPE: Final = re.compile(rf"{re.escape(_PUBLISHED)}(?: && \((.*)\))?", re.DOTALL)
 _UNITS: Final = ("weeks", "days", "hours", "minutes", "seconds")
 
 
@@ -43,8 +48,7 @@ def trigger_of(config: Given) -> dict[str, Any]:
             secrets = [] if config.secret is None else [config.secret]
             return {"webhook": {"scheme": "SCHEME_STANDARD", "secrets": secrets}}
         case EventConfig():
-            types = [config.type] if config.type else []
-            return {"event": {"types": types, "source": config.source, "filter": config.filter}}
+            return {"event": _event(config)}
     raise TypeError(f"{type(config).__name__} makes no trigger")
 
 
@@ -63,9 +67,10 @@ def config_of(trigger: Trigger) -> dict[str, Any]:
     """The config that makes a trigger, whoever wrote it; secrets are not in it."""
     if trigger.event is not None:
         event = trigger.event
-        first = {"type": event.types[0]} if event.types else {}
-        rest = {"source": event.source, "filter": event.filter}
-        return first | {name: value for name, value in rest.items() if value}
+        found = _OF_ANY_TYPE.fullmatch(event.filter)
+        first = event.types[0] if event.types else ""
+        said = {"type": first, "source": event.source, "filter": found[1] if found else event.filter}
+        return {name: value for name, value in said.items() if value}
     return {} if trigger.schedule is None else _config_of_schedule(trigger.schedule)
 
 
@@ -108,6 +113,22 @@ def _every(config: IntervalConfig) -> timedelta:
     if every > LONGEST:
         raise InvalidArgument.of(FIELD, f"must be at most {LONGEST.days} days in all")
     return every
+
+
+def _event(config: EventConfig) -> dict[str, Any]:
+    """What an event must be. Without a type it is one that was published.
+
+    The outcomes of agents are events too: two agents that run at any event would run for each other without end.
+    """
+    if config.filter:
+        try:
+            check_match(EventMatch(filter=config.filter))
+        except InvalidArgument as error:
+            raise error.within(FIELD) from error
+    if config.type:
+        return {"types": [config.type], "source": config.source, "filter": config.filter}
+    alone = f"{_PUBLISHED} && ({config.filter})" if config.filter else _PUBLISHED
+    return {"types": [], "source": config.source, "filter": alone}
 
 
 def _instant(text: str) -> datetime:
