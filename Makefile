@@ -5,6 +5,8 @@
 
 PYTHON ?=
 ARGS ?=
+# Half as many again as there are cores: the tests wait for processes more than they compute. 0: one after another.
+WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 PY := .venv/bin/python
 PROTO := .venv-proto/bin
 PIP := -m pip install --quiet --disable-pip-version-check --no-input
@@ -26,7 +28,7 @@ up-langflow: .venv/.ready-langflow ## The same with the Langflow flows in exampl
 	@exec .venv/bin/nightcrew up examples/ examples/flows/ $(ARGS)
 
 test: .venv/.ready-all ## Runs every test, the real Langflow flows included.
-	$(PY) -m pytest -m "not soak" $(ARGS)
+	$(PY) -m pytest -m "not soak" -n $(WORKERS) --dist worksteal $(ARGS)
 
 soak: .venv/.ready-all ## Runs the long chaos and load tests.
 	$(PY) -m pytest -m soak $(ARGS)
