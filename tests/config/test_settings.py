@@ -102,3 +102,38 @@ def test_a_table_that_is_no_hook_is_named(tmp_path, text, field):
         written(tmp_path, text)
     assert [one.field for one in caught.value.violations] == [field]
     assert "hunter2" not in str(caught.value)
+
+
+POOLS = """
+[pools.openai]
+rate = "60/minute"
+concurrency = 8
+[pools.db]
+concurrency = 4
+"""
+
+
+def test_pools_of_the_file_and_of_the_environment(tmp_path, monkeypatch):
+    pools = written(tmp_path, POOLS).pools
+    assert {name: (one.rate, one.concurrency) for name, one in pools.items()} == {
+        "openai": ("60/minute", 8),
+        "db": ("", 4),
+    }
+    monkeypatch.setenv("NIGHTCREW_POOLS", '{"x": {"rate": "1/s"}}')
+    assert load_settings().pools["x"].rate == "1/s"
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("[pools.Open_AI]\nconcurrency = 1", "pools"),
+        ("[pools.a]", "pools.a"),
+        ('[pools.a]\nrate = "often"', "pools.a.rate"),
+        ("[pools.a]\nconcurrency = 1\nrate_limit = 3", "pools.a.rate_limit"),
+        ("pools = 3", "pools"),
+    ],
+)
+def test_pools_that_are_wrong_are_named(tmp_path, text, field):
+    with pytest.raises(InvalidArgument) as caught:
+        written(tmp_path, text)
+    assert [violation.field for violation in caught.value.violations] == [field]

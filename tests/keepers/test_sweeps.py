@@ -9,7 +9,7 @@ from nightcrew.domain.agent import AgentState
 from nightcrew.domain.execution import ExecutionState
 from nightcrew.domain.lifecycle.agent import AgentEvent
 from nightcrew.keepers.waiting import PATIENCE
-from nightcrew.ports.store import Remembered
+from nightcrew.ports.requests import Remembered
 from nightcrew.services.executions import Triggering
 from nightcrew.services.once import Request
 from nightcrew.testing.box import Box

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from nightcrew.domain.errors import InvalidArgument, NotFound
-from nightcrew.ports.store import Remembered
+from nightcrew.ports.requests import Remembered
 from nightcrew.services.once import KEPT, Request, check_request_id, once
 from nightcrew.testing.box import Box
 

@@ -6,7 +6,7 @@ import pytest
 
 from nightcrew.domain.fire import FireOutcome, ScheduleCursor
 from nightcrew.domain.page import ListQuery
-from nightcrew.ports.store import Remembered
+from nightcrew.ports.requests import Remembered
 
 
 async def ledger(store):

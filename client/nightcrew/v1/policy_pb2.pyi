@@ -77,6 +77,9 @@ class ExecutionPolicy(_message.Message):
     MAX_CONCURRENCY_FIELD_NUMBER: _builtins.int
     MAX_BACKLOG_FIELD_NUMBER: _builtins.int
     PAUSE_AFTER_FAILURES_FIELD_NUMBER: _builtins.int
+    POOLS_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_KEY_FIELD_NUMBER: _builtins.int
+    MAX_CONCURRENCY_PER_KEY_FIELD_NUMBER: _builtins.int
     overlap: Global___OverlapPolicy.ValueType
     """What becomes of work that comes while `max_concurrency` is reached. Default: SKIP for schedules,
     BUFFER_ALL for the rest. A trigger's own `overlap` goes before it.
@@ -87,6 +90,15 @@ class ExecutionPolicy(_message.Message):
     """How many wait at most. Default: 1000. 0 is no bound."""
     pause_after_failures: _builtins.int
     """After so many failed executions in a row the agent goes to STATE_ERROR. Default 0: never."""
+    concurrency_key: _builtins.str
+    """CEL over `input`, such as `input.customer`, evaluated as an execution is admitted: of executions of one key so many
+    as `max_concurrency_per_key` are under way at once, and keys take turns. A fault is INVALID_ARGUMENT with its
+    position. What can't be evaluated, or is null, has the empty key. At most 1024 characters. Default: no key.
+    """
+    max_concurrency_per_key: _builtins.int
+    """How many executions of one key hold a place at once; `max_concurrency` bounds them all. Default: 1. At least 1;
+    without a `concurrency_key` it is INVALID_ARGUMENT.
+    """
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
         """The RUNNING time of one attempt; past it the attempt is ended and, after the last, TIMED_OUT. Default: no
@@ -109,6 +121,13 @@ class ExecutionPolicy(_message.Message):
     def retry(self) -> Global___RetryPolicy:
         """How failed attempts are retried. Default: not at all."""
 
+    @_builtins.property
+    def pools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The pools of nightcrew.toml that an execution takes a place in while it is RUNNING, all of them or none; at most
+        16. It starts once each has room, and gives its places back while it is WAITING or RETRYING. Default: none. A name
+        that the runtime does not know is INVALID_ARGUMENT.
+        """
+
     def __init__(
         self,
         *,
@@ -121,19 +140,26 @@ class ExecutionPolicy(_message.Message):
         max_concurrency: _builtins.int | None = ...,
         max_backlog: _builtins.int | None = ...,
         pause_after_failures: _builtins.int = ...,
+        pools: _abc.Iterable[_builtins.str] | None = ...,
+        concurrency_key: _builtins.str = ...,
+        max_concurrency_per_key: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_backlog", b"_max_backlog", "_max_concurrency", b"_max_concurrency", "cancel_grace", b"cancel_grace", "heartbeat_timeout", b"heartbeat_timeout", "max_backlog", b"max_backlog", "max_concurrency", b"max_concurrency", "retry", b"retry", "timeout", b"timeout", "total_timeout", b"total_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_backlog", b"_max_backlog", "_max_concurrency", b"_max_concurrency", "_max_concurrency_per_key", b"_max_concurrency_per_key", "cancel_grace", b"cancel_grace", "heartbeat_timeout", b"heartbeat_timeout", "max_backlog", b"max_backlog", "max_concurrency", b"max_concurrency", "max_concurrency_per_key", b"max_concurrency_per_key", "retry", b"retry", "timeout", b"timeout", "total_timeout", b"total_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_backlog", b"_max_backlog", "_max_concurrency", b"_max_concurrency", "cancel_grace", b"cancel_grace", "heartbeat_timeout", b"heartbeat_timeout", "max_backlog", b"max_backlog", "max_concurrency", b"max_concurrency", "overlap", b"overlap", "pause_after_failures", b"pause_after_failures", "retry", b"retry", "timeout", b"timeout", "total_timeout", b"total_timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_backlog", b"_max_backlog", "_max_concurrency", b"_max_concurrency", "_max_concurrency_per_key", b"_max_concurrency_per_key", "cancel_grace", b"cancel_grace", "concurrency_key", b"concurrency_key", "heartbeat_timeout", b"heartbeat_timeout", "max_backlog", b"max_backlog", "max_concurrency", b"max_concurrency", "max_concurrency_per_key", b"max_concurrency_per_key", "overlap", b"overlap", "pause_after_failures", b"pause_after_failures", "pools", b"pools", "retry", b"retry", "timeout", b"timeout", "total_timeout", b"total_timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_backlog: _TypeAlias = _typing.Literal["max_backlog"]  # noqa: Y015
     _WhichOneofArgType__max_backlog: _TypeAlias = _typing.Literal["_max_backlog", b"_max_backlog"]  # noqa: Y015
     _WhichOneofReturnType__max_concurrency: _TypeAlias = _typing.Literal["max_concurrency"]  # noqa: Y015
     _WhichOneofArgType__max_concurrency: _TypeAlias = _typing.Literal["_max_concurrency", b"_max_concurrency"]  # noqa: Y015
+    _WhichOneofReturnType__max_concurrency_per_key: _TypeAlias = _typing.Literal["max_concurrency_per_key"]  # noqa: Y015
+    _WhichOneofArgType__max_concurrency_per_key: _TypeAlias = _typing.Literal["_max_concurrency_per_key", b"_max_concurrency_per_key"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_backlog) -> _WhichOneofReturnType__max_backlog | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_concurrency) -> _WhichOneofReturnType__max_concurrency | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_concurrency_per_key) -> _WhichOneofReturnType__max_concurrency_per_key | None: ...
 
 Global___ExecutionPolicy: _TypeAlias = ExecutionPolicy  # noqa: Y015
 

@@ -73,6 +73,9 @@ def agent(
     max_backlog: int | None = None,
     overlap: str | OverlapPolicy | None = None,
     pause_after_failures: int | None = None,
+    pools: Sequence[str] = (),
+    concurrency_key: str | None = None,
+    max_concurrency_per_key: int | None = None,
     input: Mapping[str, Any] | None = None,
     labels: Mapping[str, str] | None = None,
     description: str | None = None,
@@ -98,6 +101,9 @@ def agent(
     max_backlog: int | None = None,
     overlap: str | OverlapPolicy | None = None,
     pause_after_failures: int | None = None,
+    pools: Sequence[str] = (),
+    concurrency_key: str | None = None,
+    max_concurrency_per_key: int | None = None,
     input: Mapping[str, Any] | None = None,  # noqa: A002 - the contract's word
     labels: Mapping[str, str] | None = None,
     description: str | None = None,
@@ -122,6 +128,9 @@ def agent(
         overlap: What happens to work that comes while `max_concurrency` is reached: skip, buffer_one,
             buffer_all, cancel_other, terminate_other, allow.
         pause_after_failures: Failed executions in a row after which the agent goes to ERROR; 0 is never.
+        pools: Pools of nightcrew.toml that each execution takes a place in while it runs.
+        concurrency_key: CEL over `input`, such as `input.customer`: executions of one key run one at a time.
+        max_concurrency_per_key: How many of one key may be under way; 1 by default.
         input: What every execution is given; triggers and calls are merged over it.
         labels: For selectors.
         description: The function's docstring by default.
@@ -145,6 +154,9 @@ def agent(
             "max_concurrency": max_concurrency,
             "max_backlog": max_backlog,
             "pause_after_failures": pause_after_failures,
+            "pools": (pools,) if isinstance(pools, str) else tuple(pools),
+            "concurrency_key": concurrency_key,
+            "max_concurrency_per_key": max_concurrency_per_key,
         },
     )
     checked(dict(input or {}), field="input")

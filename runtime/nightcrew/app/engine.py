@@ -34,6 +34,7 @@ from nightcrew.keepers.outbound.sender import Sender
 from nightcrew.keepers.pruner import Pruner
 from nightcrew.keepers.rescuer import Rescuer
 from nightcrew.keepers.scheduler import Scheduler
+from nightcrew.keepers.turnstile import Turnstile
 from nightcrew.keepers.waiting import PATIENCE
 from nightcrew.keepers.waker import Waker
 from nightcrew.ports.clock import Clock, Ids
@@ -129,9 +130,12 @@ class Engine:
         self.store = SqliteStore(settings.data, clock=clock, ids=ids, vault=self.secrets, on_loop=on_loop)
         self.addresses = Addresses(settings.allowed, own_ports=self._own_ports)
         self.registry = Registry()
-        self.guard = Guard(self.registry, kinds=settings.allow, allowed=settings.allowed, speaks=speaks)
+        self.guard = Guard(
+            self.registry, kinds=settings.allow, allowed=settings.allowed, speaks=speaks, pools=settings.pools
+        )
         self.bus = bus = Bus()
-        self.commits = Commits(self.store, bus, ids)
+        pools = {name: spec.pool(name) for name, spec in settings.pools.items()}
+        self.commits = Commits(self.store, bus, ids, pools=pools)
         self.commits.dispatch_through(dispatch)
         self.logs = LogWriter(self.commits, clock)
         self.way_out = HttpWayOut(self.addresses)
@@ -174,6 +178,9 @@ class Engine:
         )
         self._rescuer = Rescuer(commits=self.commits, owners=self.executor, clock=clock, patience=patience)
         self._waker = Waker(commits=self.commits, bus=bus, clock=clock, patience=patience)
+        self._turnstile = Turnstile(
+            commits=self.commits, reads=reads, bus=bus, clock=clock, patience=patience
+        )
         self._backfiller = Backfiller(commits=self.commits, bus=bus, clock=clock, ids=ids, patience=patience)
         self._deliverer = Deliverer(commits=self.commits, bus=bus, clock=clock, patience=patience)
         self._pruner = Pruner(commits=self.commits, reads=reads, clock=clock, patience=patience)
@@ -253,6 +260,7 @@ class Engine:
             [
                 ChildSpec(id="rescuer", start=self._rescuer.serve, start_timeout=START_LIMIT),
                 ChildSpec(id="waker", start=self._waker.serve),
+                ChildSpec(id="turnstile", start=self._turnstile.serve, start_timeout=START_LIMIT),
                 ChildSpec(id="scheduler", start=self.scheduler.serve, start_timeout=START_LIMIT),
                 ChildSpec(id="backfiller", start=self._backfiller.serve),
                 ChildSpec(id="deliverer", start=self._deliverer.serve),

@@ -18,10 +18,12 @@ from nightcrew.domain.addresses import Allowed
 from nightcrew.domain.secrets import key_of
 from nightcrew.domain.spec.base import invalid
 from nightcrew.domain.spec.outbound import OutboundHook
+from nightcrew.domain.spec.pool import PoolSpec
 
 FILE: Final = "nightcrew.toml"
 OFF: Final = "off"
 _HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:]*:[0-9a-f:.]*:[0-9a-f:.]*")
+SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ORIGIN: Final = re.compile(r"https?://[^/?#\s]+")
 
 
@@ -50,6 +52,7 @@ class Settings(BaseSettings):
         command_cpu: Seconds of CPU time that each of its processes may use.
         command_file_size: Bytes that a file it writes may have.
         outbound: Where the runtime's own events are sent to.
+        pools: What agents share by name: so many executions at once, so many starts a minute.
         hosts: Names besides loopback's that HTTP callers may call the server by, without a port.
         origins: Web pages that may call it, such as https://crew.example.org; its own may anyway.
         allow_private: Whether HTTP programs, outbound hooks and brokers may be at private addresses, this machine's
@@ -74,6 +77,7 @@ class Settings(BaseSettings):
     command_cpu: int = Field(default=0, ge=0)
     command_file_size: int = Field(default=4 * 1024**3, ge=0)
     outbound: tuple[OutboundHook, ...] = ()
+    pools: dict[str, PoolSpec] = Field(default_factory=dict)
     hosts: Annotated[tuple[str, ...], NoDecode] = ()
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     allow_private: Annotated[bool | tuple[str, ...], NoDecode] = False
@@ -110,6 +114,14 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"has the name {twice[0]!r} twice; each hook has one of its own")
         return hooks
+
+    @field_validator("pools")
+    @classmethod
+    def _slugs(cls, pools: dict[str, PoolSpec]) -> dict[str, PoolSpec]:
+        for name in pools:
+            if not SLUG.fullmatch(name):
+                raise ValueError(f"{name[:80]!r} is no name of a pool; it must match {SLUG.pattern}")
+        return pools
 
     @field_validator("allow", mode="before")
     @classmethod

@@ -83,6 +83,7 @@ class Bus:
         timers: A durable timer of an execution (a retry, a deadline) may be earlier than before.
         endings: Executions that have ended.
         places: An execution has ended or an agent has changed: places may be free.
+        gates: An agent waits for a pool's rate: there is a moment to look again.
         backfills: A backfill was begun.
         deliveries: People want outbound deliveries to be tried again.
         lags: Agents whose lagging triggers may find room; `take_lags` empties the set.
@@ -96,6 +97,7 @@ class Bus:
         self.timers = Signal()
         self.endings = Endings()
         self.places = Signal()
+        self.gates = Signal()
         self.backfills = Signal()
         self.deliveries = Signal()
         self.schedules = Signal()
@@ -112,6 +114,7 @@ class Bus:
             self.logs,
             self.timers,
             self.places,
+            self.gates,
             self.backfills,
             self.deliveries,
             self.lags,

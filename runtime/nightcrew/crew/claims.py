@@ -1,19 +1,14 @@
 """Claiming work: QUEUED executions become runs, as many as the agent's places allow, in one transaction."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from nightcrew.crew.agent_moves import end_if_empty
-from nightcrew.crew.backfills import agent_for
-from nightcrew.crew.cancels import resolve_fire
 from nightcrew.crew.commits import After, Claimed
-from nightcrew.crew.facts import execution_fact
-from nightcrew.crew.waits import load_journal
+from nightcrew.crew.gates import claim_gated
+from nightcrew.crew.starting import started
 from nightcrew.domain.agent import Agent, AgentState
-from nightcrew.domain.execution import Execution, ExecutionState
-from nightcrew.domain.fire import FireOutcome
 from nightcrew.domain.policies import max_concurrency
 from nightcrew.ports.store import Transaction
 
@@ -59,9 +54,12 @@ def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: 
         resumed = tx.executions.claim(
             agent.id, limit=BATCH, people_only=True, now=now, generation=agent.generation, resumes_only=True
         )
-        return Claim(_started(tx, after, agent, resumed, now=now), more=len(resumed) == BATCH)
+        return Claim(started(tx, after, agent, resumed, now=now), more=len(resumed) == BATCH)
     if not after.claiming:
         return NOTHING
+    if agent.spec.gated:
+        runs = claim_gated(tx, after, agent, limit=BATCH, now=now)
+        return Claim(runs, more=len(runs) >= BATCH, places=max_concurrency(agent.spec))
     bound = max_concurrency(agent.spec)
     room = BATCH
     if bound and not (freed and bound == 1):
@@ -77,18 +75,5 @@ def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: 
     )
     if not executions:
         return Claim(places=bound)
-    runs = _started(tx, after, agent, executions, now=now)
+    runs = started(tx, after, agent, executions, now=now)
     return Claim(runs, more=len(runs) == BATCH, places=bound)
-
-
-def _started(
-    tx: Transaction, after: After, agent: Agent, executions: Sequence[Execution], *, now: datetime
-) -> tuple[Claimed, ...]:
-    memory = tx.agents.memory(agent.id) if max_concurrency(agent.spec) == 1 else None
-    for execution in executions:
-        after.append(tx, execution_fact(execution, ExecutionState.RUNNING, now=now))
-        if execution.lease == 1:
-            resolve_fire(tx, execution, FireOutcome.STARTED, now=now)
-    return tuple(
-        Claimed(one, agent_for(tx, agent, one), memory, load_journal(tx, one, now=now)) for one in executions
-    )

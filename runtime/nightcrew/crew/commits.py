@@ -1,8 +1,9 @@
 """Units of work with what must follow their commit: tells and pokes happen only once the change is on disk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 from nightcrew.crew.bus import Bus
@@ -12,11 +13,14 @@ from nightcrew.domain.errors import CommitUnknown
 from nightcrew.domain.event import AGENT_RESUMED, AGENT_STARTED, AGENT_UPDATED, OWN_PREFIX, NewEvent
 from nightcrew.domain.event_match import OUTCOMES
 from nightcrew.domain.execution import Execution
+from nightcrew.domain.pool import Pool
 from nightcrew.domain.step import Step
 from nightcrew.ports.clock import Ids
 from nightcrew.ports.store import Store, Transaction
 
 T = TypeVar("T")
+
+NO_POOLS: Final[Mapping[str, Pool]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class After:
         claiming: Whether work may be started at all; in a drain it is only queued.
         awake_since: Since when schedules are looked at without a break; None while nobody does.
         new_id: Makes ids of executions.
+        pools: What agents share, by name.
     """
 
     __slots__ = (
@@ -75,20 +80,28 @@ class After:
         "ended",
         "events",
         "filter_errors",
+        "gates",
         "kills",
         "lags",
         "logs",
         "new_id",
         "noted",
+        "pools",
         "schedules",
         "timers",
         "work",
     )
 
     def __init__(
-        self, new_id: Callable[[], str], *, claiming: bool = True, awake_since: datetime | None = None
+        self,
+        new_id: Callable[[], str],
+        *,
+        claiming: bool = True,
+        awake_since: datetime | None = None,
+        pools: Mapping[str, Pool] = NO_POOLS,
     ) -> None:
         self.new_id = new_id
+        self.pools = pools
         self.claiming = claiming
         self.awake_since = awake_since
         self.claimed: dict[str, list[Claimed]] = {}
@@ -105,6 +118,7 @@ class After:
         self.noted: list[tuple[int, NewEvent, datetime]] = []
         self.backfills = False
         self.deliveries = False
+        self.gates = False
         self.timers = False
         self.events = False
         self.logs = False
@@ -138,12 +152,14 @@ class Commits:
 
     Attributes:
         filter_faults: Filters of event triggers that could not be evaluated.
+        pools: What agents share, by name.
         claiming: Whether work may be started; in a drain it is only queued.
         awake_since: Since when the scheduler looks without a break: what came due since is on time, whoever
             fires it; None while it does not look.
     """
 
-    def __init__(self, store: Store, bus: Bus, ids: Ids) -> None:
+    def __init__(self, store: Store, bus: Bus, ids: Ids, *, pools: Mapping[str, Pool] = NO_POOLS) -> None:
+        self.pools = pools
         self._store = store
         self._bus = bus
         self._new_id = ids.uuid7
@@ -169,7 +185,9 @@ class Commits:
         """
 
         def whole(tx: Transaction) -> tuple[T, After]:
-            after = After(self._new_id, claiming=self.claiming, awake_since=self.awake_since)
+            after = After(
+                self._new_id, claiming=self.claiming, awake_since=self.awake_since, pools=self.pools
+            )
             value = unit(tx, after)
             if after.noted and self._dispatch is not None:
                 self._dispatch(tx, after)
@@ -208,6 +226,8 @@ def _poke(bus: Bus, after: After) -> None:
         bus.backfills.poke()
     if after.deliveries:
         bus.deliveries.poke()
+    if after.gates:
+        bus.gates.poke()
     if after.ended or after.schedules or after.backfills:
         bus.places.poke()
 

@@ -29,9 +29,14 @@ def clear_fault(tx: Transaction, after: After, agent_id: str, *, now: datetime) 
     agent = tx.agents.get(agent_id)
     if agent is None or agent.state is not AgentState.ERROR or agent.state_reason not in SELF_CLEARING:
         return
-    resumed = move_agent(tx, after, agent, AgentEvent.RESUME, now=now, reason=LOADS_AGAIN)
+    come_back(tx, after, agent, now=now, reason=LOADS_AGAIN)
+
+
+def come_back(tx: Transaction, after: After, agent: Agent, *, now: datetime, reason: str) -> None:
+    """Takes an agent from ERROR to the state that people had left it in."""
+    resumed = move_agent(tx, after, agent, AgentEvent.RESUME, now=now, reason=reason)
     if agent.was_paused:
-        move_agent(tx, after, resumed, AgentEvent.PAUSE, now=now, reason=LOADS_AGAIN)
+        move_agent(tx, after, resumed, AgentEvent.PAUSE, now=now, reason=reason)
 
 
 def count_outcome(

@@ -7,6 +7,7 @@ from typing import Any
 
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
+from nightcrew.crew.keys import keep_key
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import Execution, ExecutionState, TriggerRef
 from nightcrew.domain.policies import max_concurrency
@@ -85,9 +86,11 @@ def enter(tx: Transaction, after: After, agent: Agent, work: Work, *, now: datet
     Raises:
         InvalidArgument: The merged input is over 1 MiB; nothing is written then.
     """
-    starts = after.claiming and agent.state is AgentState.ACTIVE
+    starts = after.claiming and agent.state is AgentState.ACTIVE and not agent.spec.gated
     execution = execution_of(agent, work, now=now, starts=starts)
-    return _begin(tx, after, agent, execution, now=now) if starts else _queue(tx, after, execution, now=now)
+    if starts:
+        return _begin(tx, after, agent, execution, now=now)
+    return _queue(tx, after, agent, execution, now=now)
 
 
 def let_in(
@@ -102,16 +105,18 @@ def let_in(
 ) -> Admission:
     """Writes all of them. The first `room` have a place; with `at_once` nobody is to be started before them."""
     room = max(room, 0)
-    at_once = at_once and after.claiming and agent.state is AgentState.ACTIVE
+    at_once = at_once and after.claiming and agent.state is AgentState.ACTIVE and not agent.spec.gated
     started = tuple(
-        _start(tx, after, agent, one, now=now) if at_once else _queue(tx, after, one, now=now)
+        _start(tx, after, agent, one, now=now) if at_once else _queue(tx, after, agent, one, now=now)
         for one in asking[:room]
     )
-    return Admission(started, tuple(_queue(tx, after, one, now=now) for one in asking[room:]))
+    return Admission(started, tuple(_queue(tx, after, agent, one, now=now) for one in asking[room:]))
 
 
-def _queue(tx: Transaction, after: After, execution: Execution, *, now: datetime) -> Execution:
+def _queue(tx: Transaction, after: After, agent: Agent, execution: Execution, *, now: datetime) -> Execution:
     tx.executions.insert(execution)
+    if agent.spec.execution.concurrency_key:
+        keep_key(tx, after, agent, execution)
     after.append(tx, execution_fact(execution, ExecutionState.QUEUED, now=now))
     after.work.append(execution.agent_id)
     if execution.deadline is not None:

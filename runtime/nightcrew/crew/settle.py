@@ -13,6 +13,7 @@ from nightcrew.crew.claims import NOTHING, Claim, claim
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
 from nightcrew.crew.faults import count_outcome
+from nightcrew.crew.gates import give_back
 from nightcrew.crew.intake import Work, execution_of, let_in
 from nightcrew.crew.waits import begin_wait, tell_caller
 from nightcrew.domain.agent import Agent, AgentState
@@ -47,6 +48,15 @@ class Settled:
 
 def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
     """Writes the end of a run and claims what may start in its place. A lost lease writes nothing."""
+    claimed = _settle(tx, after, settled, now=now)
+    run = settled.run
+    if run.agent.spec.gated:
+        row = tx.executions.get(run.execution.id)
+        give_back(tx, after, run, final=row is None or row.state.final, now=now)
+    return claimed
+
+
+def _settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
     execution, verdict = settled.run.execution, settled.verdict
     if verdict.event is ExecutionEvent.WAIT:
         return _rest(tx, after, settled, now=now)
@@ -85,7 +95,7 @@ def _rest(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> 
     """A run that only waits, or whose code does not fit: it leaves its host and keeps its place."""
     execution = settled.run.execution
     if execution.resume:  # it ran once more to clean up, and would wait for something in that
-        return settle(tx, after, replace(settled, verdict=_CANCELLED), now=now)
+        return _settle(tx, after, replace(settled, verdict=_CANCELLED), now=now)
     if settled.logs and tx.logs.append(execution.id, settled.logs, lease=execution.lease):
         after.logs = True
     parked = settled.verdict.error

@@ -7,36 +7,20 @@ bound), `+` copies texts and lists, and a pattern that comes from an event may b
 first exclude each other and look at small events only, and a pattern must stand in the filter.
 """
 
-import json
-import re
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
+from nightcrew.domain.cel_text import cel_value, check_bounds, placed, said
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.event import Event
-from nightcrew.domain.values import decode
 
 MAX_FILTER: Final = 1024
-MAX_SUMS: Final = 8
-"""How many `+` a filter may have."""
 LARGE: Final = 64 * 1024
 """A filter with a comprehension or a `+` is not evaluated over events with more data than this, in characters,"""
 WORK: Final = 4_000_000
 """nor over more than this divided by its own length: the worst that could be written takes a second."""
 
 _COMPILED: Final = 4096
-_INT64: Final = 2**63
-# Comments and texts, as CEL's grammar has them; in a raw text a backslash is one.
-_TEXT: Final = re.compile(
-    r"""//[^\n\r]*|[bB]?[rR](?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n\r]*"|'[^'\n\r]*')"""
-    r"""|\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n\r])*"|'(?:\\.|[^'\\\n\r])*'""",
-    re.DOTALL,
-)
-_COMPREHENSION: Final = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|filter|map)\s*\(")
-_PATTERN: Final = re.compile(r"\bmatches\s*\((?!\s*\"\"\s*\))")
-_BYTES: Final = re.compile(r"\bbytes\s*\(")
-_PLACE: Final = re.compile(r"<input>:(\d+):(\d+): (.*)")
-_LONG_NUMBER: Final = re.compile(r"\d{19}")
 
 
 class FilterError(Exception):
@@ -65,7 +49,7 @@ class Facts:
                 "event.subject": event.subject,
                 "event.id": event.id,
                 "event.time": event.time,
-                "event.data": _data(event.data),
+                "event.data": cel_value(event.data),
                 "event.extensions": dict(event.extensions),
             }
         )
@@ -98,11 +82,11 @@ class EventFilter:
             result = value.value()
         except Exception as error:
             # The library raises RuntimeError for what it refuses and others for values that it can't take.
-            raise FilterError(_said(error)) from error
+            raise FilterError(said(error)) from error
         if result is True or result is False:
             return bool(result)
         raise FilterError(
-            _said(result)
+            said(result)
             if value.type().name() == "ERROR"
             else f"it gives {value.type().name()}, not true or false"
         )
@@ -117,32 +101,15 @@ def compile_filter(text: str) -> EventFilter:
     """
     if len(text) > MAX_FILTER:
         raise _fault(f"must be at most {MAX_FILTER} characters, is {len(text)}")
-    multiplies = _check_bounds(text)
+    multiplies = check_bounds(text, field="filter", noun="filter")
     try:
         expression = _environment().compile(text)
     except RuntimeError as error:
-        raise _fault(_placed(str(error), text)) from None
+        raise _fault(placed(str(error), text)) from None
     given = expression.return_type().name()
     if given not in {"BOOL", "DYN"}:
         raise _fault(f"at position 0: must be true or false, gives {given}")
     return EventFilter(expression, most=min(LARGE, WORK // len(text)) if multiplies else 0)
-
-
-def _check_bounds(text: str) -> bool:
-    """Whether a filter multiplies; refuses one that does so without a bound."""
-    # Texts in it become empty ones of the same length, so that positions stay.
-    bare = _TEXT.sub(lambda found: ("" if found[0].startswith("//") else '""').ljust(len(found[0])), text)
-    if found := _PATTERN.search(bare):
-        raise _fault(f"at position {found.start()}: matches() takes a pattern that stands in the filter")
-    if found := _BYTES.search(bare):
-        raise _fault(f"at position {found.start()}: there is no bytes()")
-    comprehension = _COMPREHENSION.search(bare)
-    sums = [place for place, sign in enumerate(bare) if sign == "+"]
-    if sums and comprehension:
-        raise _fault(f"at position {sums[0]}: a filter with a comprehension can't have a '+'")
-    if len(sums) > MAX_SUMS:
-        raise _fault(f"at position {sums[MAX_SUMS]}: at most {MAX_SUMS} '+' in a filter")
-    return bool(sums or comprehension)
 
 
 @lru_cache(maxsize=1)
@@ -162,34 +129,6 @@ def _environment() -> Any:
             "event.extensions": cel.Type.Map(text, text),
         }
     )
-
-
-def _data(text: str) -> Any:
-    """The data of an event; a whole number past 64 bits is a double, as CEL has no other."""
-    if _LONG_NUMBER.search(text):
-        return json.loads(text, parse_int=_number)
-    return decode(text)
-
-
-def _number(digits: str) -> int | float:
-    number = int(digits) if len(digits) < len(str(_INT64)) + 2 else float(digits)
-    return number if -_INT64 <= number < _INT64 else float(number)
-
-
-def _placed(said: str, text: str) -> str:
-    """The library's first complaint, with its place in the filter."""
-    found = _PLACE.search(said)
-    if found is None:
-        return f"at position 0: {_said(said)}"
-    line, column, why = int(found[1]), int(found[2]), found[3]
-    if line < 1:
-        return f"at position 0: {why.rstrip('.')}"
-    before = sum(len(one) for one in text.splitlines(keepends=True)[: line - 1])
-    return f"at position {before + column - 1}: {why}"
-
-
-def _said(error: object) -> str:
-    return str(error).split("\n", 1)[0][:300]
 
 
 def _fault(why: str) -> InvalidArgument:

@@ -25,6 +25,11 @@ def max_concurrency(spec: AgentSpec) -> int:
     return effective_concurrency(spec.execution.max_concurrency, overlap)
 
 
+def max_per_key(policy: ExecutionPolicy) -> int:
+    """How many executions of one concurrency key may be under way at once."""
+    return policy.max_concurrency_per_key or 1
+
+
 def max_backlog(policy: ExecutionPolicy) -> int:
     """How many may wait; 0 is no bound."""
     return DEFAULT_MAX_BACKLOG if policy.max_backlog is None else policy.max_backlog

@@ -60,6 +60,9 @@ class Reads(DeliveryReads, Protocol):
         Order: create_time, update_time, id (default: create_time desc).
         """
 
+    async def agents_with_pools(self) -> list[str]:
+        """The ids of agents that are not STOPPED and take from pools."""
+
     async def agents_with_sources(self) -> list[Agent]:
         """Agents that are not STOPPED and have a trigger that takes events from a broker."""
 

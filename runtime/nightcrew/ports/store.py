@@ -6,7 +6,6 @@ answered after its commit. An error that a unit raises undoes that unit alone an
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -18,8 +17,10 @@ from nightcrew.domain.log import NewLogEntry
 from nightcrew.domain.step import Wait
 from nightcrew.ports.deliveries import OutboundTable
 from nightcrew.ports.events import ChainTable, EventTable, EventTriggerTable, LagTable
+from nightcrew.ports.gates import KeyTable, PoolTable
 from nightcrew.ports.hooks import HookTable
 from nightcrew.ports.reads import Reads
+from nightcrew.ports.requests import RequestTable
 from nightcrew.ports.retention import RetentionTable
 from nightcrew.ports.steps import StepTable
 
@@ -101,6 +102,8 @@ class ExecutionTable(Protocol):
         now: datetime,
         generation: int = 0,
         resumes_only: bool = False,
+        runs_only: bool = False,
+        only: str = "",
     ) -> list[Execution]:
         """Moves up to `limit` QUEUED ones to RUNNING and returns them as they are then.
 
@@ -108,8 +111,9 @@ class ExecutionTable(Protocol):
         `started`, and its first `start_time`; a fresh one gets `attempt + 1` (so does one that was RETRYING;
         one that was interrupted keeps its attempt). `people_only` leaves out what never started, save kinds
         in `BY_PEOPLE`. One that bears a cancel mark is never claimed, save once if it is to resume; `resumes_only`
-        claims no others. `generation`, if it is not 0, is the
-        agent's as the attempt starts, and becomes the execution's; a backfill's keeps the one it began with.
+        claims no others, `runs_only` nothing that never started, `only` the one execution of that id.
+        `generation`, if it is not 0, is the agent's as the attempt starts, and becomes the execution's; a
+        backfill's keeps the one it began with.
         """
 
     def finish(
@@ -270,31 +274,6 @@ class BackfillTable(Protocol):
         """RUNNING → a state in which it has ended; False if it is not RUNNING."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
-    """What a `request_id` was answered with: `answer` is JSON text, `digest` is of the body without `wait`."""
-
-    caller: str
-    method: str
-    request_id: str
-    digest: str
-    answer: str
-    time: datetime
-
-
-class RequestTable(Protocol):
-    """Answers by request id, within a transaction."""
-
-    def find(self, caller: str, method: str, request_id: str, *, since: datetime) -> Remembered | None:
-        """The first answer, if it was given at or after `since`."""
-
-    def remember(self, remembered: Remembered) -> None:
-        """Keeps an answer (replacing one that is too old to count)."""
-
-    def forget(self, *, before: datetime, limit: int) -> int:
-        """Deletes answers older than `before`; returns how many."""
-
-
 class Transaction(Protocol):
     """One unit of work's view of the store."""
 
@@ -349,6 +328,14 @@ class Transaction(Protocol):
     @property
     def outbound(self) -> OutboundTable:
         """Outbound hooks, and what they could not deliver yet."""
+
+    @property
+    def pools(self) -> PoolTable:
+        """Pools that agents share."""
+
+    @property
+    def keys(self) -> KeyTable:
+        """Executions by their concurrency keys."""
 
     @property
     def requests(self) -> RequestTable:

@@ -8,6 +8,7 @@ from nightcrew.crew.registry import Registry
 from nightcrew.domain.addresses import Allowed, Own, literal, refusal
 from nightcrew.domain.broker.grammar import BrokerKind
 from nightcrew.domain.broker.url import broker_url
+from nightcrew.domain.concurrency_key import compile_key
 from nightcrew.domain.durations import format_instant
 from nightcrew.domain.errors import FieldViolation, InvalidArgument, Unavailable
 from nightcrew.domain.event_match import check_match
@@ -27,6 +28,7 @@ from nightcrew.services.hook_secrets import check_secrets
 
 CLOSED_KINDS: Final = frozenset({"command", "http"})
 """Programs that run only where `up` was told to allow their kind."""
+POOL_UNKNOWN: Final = "pool_unknown"
 MAX_LABEL: Final = 256
 MAX_LABELS: Final = 64
 
@@ -39,6 +41,7 @@ class Guard:
         kinds: Which of the kinds of programs that are off by default may run.
         allowed: Where HTTP programs and brokers' clients may connect to besides public addresses.
         speaks: Whether what speaks to a kind of broker is installed.
+        pools: The names of the pools that there are.
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class Guard:
         kinds: Collection[str] = (),
         allowed: Allowed | None = None,
         speaks: Callable[[BrokerKind], bool] = lambda _kind: False,
+        pools: Collection[str] = (),
     ) -> None:
         self._registry = registry
         self._kinds = frozenset(kinds)
         self._allowed = allowed or Allowed()
         self._speaks = speaks
+        self._pools = frozenset(pools)
         self._closed = ""
 
     def close(self, why: str) -> None:
@@ -107,6 +112,7 @@ class Guard:
             hooks,
             _triggers,
             self._sources,
+            self._limits,
         ):
             try:
                 check(manifest)
@@ -156,6 +162,20 @@ class Guard:
                 why = refusal(address, url.port, host=url.host, allowed=self._allowed, own=Own())
                 if why:
                     raise InvalidArgument.of(field, f"{url.host} {why}", code="address_refused")
+
+    def _limits(self, manifest: Manifest) -> None:
+        """Whether the pools that it takes from are there, and its key's expression has no fault."""
+        execution = manifest.spec.execution
+        for index, name in enumerate(execution.pools):
+            if name not in self._pools:
+                known = ", ".join(sorted(self._pools)[:10]) or "none"
+                what = f"no pool {name!r} in nightcrew.toml (known: {known}); [pools.{name}] would make it"
+                raise InvalidArgument.of(f"spec.execution.pools[{index}]", what, code=POOL_UNKNOWN)
+        if execution.concurrency_key:
+            try:
+                compile_key(execution.concurrency_key)
+            except InvalidArgument as error:
+                raise error.within("spec.execution") from error
 
     def source_of(self, program: Program, *, field: str) -> ProgramSource:
         """The source of a program that may run.

@@ -7,7 +7,8 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from nightcrew.domain.errors import InvalidArgument
-from nightcrew.ports.store import Remembered, Transaction
+from nightcrew.ports.requests import Remembered
+from nightcrew.ports.store import Transaction
 
 T = TypeVar("T")
 

@@ -53,6 +53,11 @@ class AgentSpec(Spec):
         urls = (one.event.source_url for one in self.triggers if one.event and not one.disabled)
         return tuple(dict.fromkeys(filter(None, urls)))
 
+    @cached_property
+    def gated(self) -> bool:
+        """Whether more than its own places decides when its executions start: such work is never claimed at once."""
+        return bool(self.execution.pools or self.execution.concurrency_key)
+
     def trigger(self, trigger_id: str) -> Trigger | None:
         """The trigger of that id, if there is one."""
         return next((one for one in self.triggers if one.id == trigger_id), None)

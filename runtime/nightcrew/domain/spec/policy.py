@@ -33,6 +33,8 @@ class RestartMode(StrEnum):
 DEFAULT_CANCEL_GRACE: Final = parse_duration(10)
 DEFAULT_MAX_CONCURRENCY: Final = 1
 DEFAULT_MAX_BACKLOG: Final = 1000
+MAX_POOLS: Final = 16
+MAX_KEY_EXPRESSION: Final = 1024
 
 
 class RetryPolicy(Spec):
@@ -58,6 +60,9 @@ class ExecutionPolicy(Spec):
     max_concurrency: int | None = Field(default=None, ge=0)
     max_backlog: int | None = Field(default=None, ge=0)
     pause_after_failures: int = Field(default=0, ge=0)
+    pools: tuple[str, ...] = Field(default=(), max_length=MAX_POOLS)
+    concurrency_key: str = Field(default="", max_length=MAX_KEY_EXPRESSION)
+    max_concurrency_per_key: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
@@ -67,6 +72,11 @@ class ExecutionPolicy(Spec):
                 raise ValueError(f"{name} must be longer than 0s; leave it out for no limit")
         if self.cancel_grace is not None and self.cancel_grace < parse_duration(0):
             raise ValueError("cancel_grace must not be negative")
+        twice = next((name for name in self.pools if self.pools.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"pools names {twice!r} twice; an execution takes one place in each")
+        if self.max_concurrency_per_key is not None and not self.concurrency_key:
+            raise ValueError("max_concurrency_per_key needs a concurrency_key")
         return self
 
 

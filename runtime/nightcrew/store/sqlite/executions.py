@@ -55,6 +55,10 @@ _NEXT_RUNS: Final = (
 _NEXT_RESUMES: Final = (
     f"SELECT {COLUMNS} FROM executions WHERE {_QUEUED} AND started = 1 AND resume = 1 ORDER BY seq LIMIT ?2"
 )
+_NEXT_ONE: Final = (
+    f"SELECT {COLUMNS} FROM executions INDEXED BY sqlite_autoindex_executions_1 WHERE {_QUEUED} AND id = ?2"
+    " AND cancel_requested = resume"
+)
 _NEXT_ASKED_FOR: Final = (
     f"SELECT {COLUMNS} FROM executions INDEXED BY executions_asked_for WHERE asked_for = 1 AND agent_id = ?1"
     " AND cancel_requested = 0 ORDER BY priority DESC, seq LIMIT ?2"
@@ -208,12 +212,18 @@ class Executions:
         now: datetime,
         generation: int = 0,
         resumes_only: bool = False,
+        runs_only: bool = False,
+        only: str = "",
     ) -> list[Execution]:
         """Moves up to `limit` QUEUED ones to RUNNING and returns them as they are then, in their order."""
         if limit <= 0:
             return []
         if resumes_only:
             rows = self._rows(_NEXT_RESUMES, (agent_id, limit))
+        elif only:
+            rows = self._rows(_NEXT_ONE, (agent_id, only))
+        elif runs_only:
+            rows = self._rows(_NEXT_RUNS, (agent_id, limit))
         elif people_only:
             rows = self._rows(_NEXT_RUNS, (agent_id, limit))
             if len(rows) < limit:

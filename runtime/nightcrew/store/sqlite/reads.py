@@ -56,6 +56,10 @@ _NEWEST: Final = 2**63 - 1
 """Past what SQLite can count; a resume token may hold any number."""
 _AGENT: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id = ?"
 _AGENTS: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id IN (SELECT value FROM json_each(?))"
+_WITH_POOLS: Final = (
+    "SELECT id FROM agents WHERE state <> 'STATE_STOPPED'"
+    " AND json_array_length(spec, '$.execution.pools') > 0 ORDER BY id"
+)
 # A look at each spec's text costs a start less than reading them all.
 _WITH_SOURCES: Final = (
     f"SELECT {agent_rows.COLUMNS} FROM agents WHERE state <> 'STATE_STOPPED'"
@@ -158,6 +162,10 @@ class SqliteReads:
         """A page of agents."""
         rows, token = await self._page(AGENTS, query)
         return Page([agent_of(row) for row in rows], token)
+
+    async def agents_with_pools(self) -> list[str]:
+        """The ids of agents that are not STOPPED and take from pools."""
+        return [agent_id for (agent_id,) in await self._pool.fetch(_WITH_POOLS)]
 
     async def agents_with_sources(self) -> list[Agent]:
         """Agents that are not STOPPED and have a trigger that takes events from a broker."""

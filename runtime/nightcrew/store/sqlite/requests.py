@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from nightcrew.domain.durations import from_micros, to_micros
-from nightcrew.ports.store import Remembered
+from nightcrew.ports.requests import Remembered
 
 _FIND: Final = (
     "SELECT digest, answer, time FROM requests"

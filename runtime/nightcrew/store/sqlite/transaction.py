@@ -11,9 +11,11 @@ from nightcrew.store.sqlite.events import Events
 from nightcrew.store.sqlite.executions import Executions
 from nightcrew.store.sqlite.fires import Fires
 from nightcrew.store.sqlite.hooks import Hooks
+from nightcrew.store.sqlite.keys import Keys
 from nightcrew.store.sqlite.lags import Lags
 from nightcrew.store.sqlite.logs import Logs
 from nightcrew.store.sqlite.outbound import Outbound
+from nightcrew.store.sqlite.pools import Pools
 from nightcrew.store.sqlite.requests import Requests
 from nightcrew.store.sqlite.retention import Retention
 from nightcrew.store.sqlite.skips import Skips
@@ -33,9 +35,11 @@ class SqliteTransaction:
         "executions",
         "fires",
         "hooks",
+        "keys",
         "lags",
         "logs",
         "outbound",
+        "pools",
         "requests",
         "retention",
         "skips",
@@ -57,6 +61,8 @@ class SqliteTransaction:
         self.backfills = Backfills(connection)
         self.hooks = Hooks(connection, vault)
         self.outbound = Outbound(connection)
+        self.pools = Pools(connection)
+        self.keys = Keys(connection)
         self.requests = Requests(connection)
         self.retention = Retention(connection)
 

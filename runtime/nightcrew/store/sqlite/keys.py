@@ -1,0 +1,106 @@
+"""The table of concurrency keys: which executions of a key are under way, which wait, and whose turn it is."""
+
+import sqlite3
+from typing import Final
+
+# ruff: noqa: S608 - the SQL is put together from constants of this room only
+
+_OF: Final = "(SELECT seq FROM executions WHERE id = ?)"
+_PUT: Final = (
+    f"INSERT OR REPLACE INTO keyed (execution, agent_id, key, priority, held) VALUES ({_OF}, ?, ?, ?, ?)"
+)
+# Steps from key to key through the index: a key's backlog costs as much as a single row of it.
+_FIRST: Final = "SELECT min(key) FROM keyed INDEXED BY keyed_queued WHERE held = 0 AND agent_id = ?"
+_FOLLOWING: Final = f"{_FIRST} AND key > ?"
+_OPEN_OF: Final = (
+    "SELECT 1 FROM keyed AS k INDEXED BY keyed_held CROSS JOIN executions AS e ON e.seq = k.execution"
+    " WHERE k.held = 1 AND e.end_time IS NULL AND k.agent_id = {agent} AND k.key = {key} LIMIT {cap}"
+)
+_HELD: Final = f"SELECT count(*) FROM ({_OPEN_OF.format(agent='?', key='?', cap='?')})"
+_HEAD: Final = (
+    "SELECT k.execution, e.id, e.end_time FROM keyed AS k INDEXED BY keyed_queued"
+    " LEFT JOIN executions AS e ON e.seq = k.execution"
+    " WHERE k.held = 0 AND k.agent_id = ? AND k.key = ? ORDER BY k.priority DESC, k.execution LIMIT 1"
+)
+_ASKED_FOR: Final = (
+    "SELECT a.id FROM executions AS a INDEXED BY executions_asked_for"
+    " CROSS JOIN keyed AS q ON q.execution = a.seq"
+    " WHERE a.asked_for = 1 AND a.agent_id = ?1 AND a.cancel_requested = 0"
+    f" AND (SELECT count(*) FROM ({_OPEN_OF.format(agent='?1', key='q.key', cap='?2')})) < ?2"
+    " ORDER BY a.priority DESC, a.seq LIMIT 1"
+)
+_HOLD: Final = f"UPDATE keyed SET held = 1 WHERE execution = {_OF}"
+_RELEASE: Final = f"DELETE FROM keyed WHERE execution = {_OF}"
+_TURN: Final = "SELECT key FROM key_turns WHERE agent_id = ?"
+_SET_TURN: Final = "INSERT OR REPLACE INTO key_turns (agent_id, key) VALUES (?, ?)"
+_FORGET: Final = ("DELETE FROM keyed WHERE agent_id = ?", "DELETE FROM key_turns WHERE agent_id = ?")
+_TIDY: Final = (
+    "DELETE FROM keyed WHERE NOT EXISTS"
+    " (SELECT 1 FROM executions AS e WHERE e.seq = keyed.execution AND e.end_time IS NULL)"
+)
+
+
+class Keys:
+    """Concurrency keys, within a transaction (ports.gates.KeyTable)."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.cursor().execute
+
+    def put(self, execution_id: str, *, agent_id: str, key: str, priority: int, held: bool = False) -> None:
+        """Keeps the key of an open execution, in place of one that it had."""
+        self._execute(_PUT, (execution_id, agent_id, key, priority, int(held)))
+
+    def following(self, agent_id: str, after: str | None) -> str | None:
+        """The first key after one, in their order, that has executions which have not begun; None: from the first."""
+        if after is None:
+            (key,) = self._execute(_FIRST, (agent_id,)).fetchone()
+        else:
+            (key,) = self._execute(_FOLLOWING, (agent_id, after)).fetchone()
+        return None if key is None else str(key)
+
+    def held(self, agent_id: str, key: str, *, cap: int) -> int:
+        """How many executions of a key have begun and are open; counting stops at `cap`."""
+        (count,) = self._execute(_HELD, (agent_id, key, cap)).fetchone()
+        return int(count)
+
+    def head(self, agent_id: str, key: str) -> str | None:
+        """The execution of a key that begins next: by priority, then by age; None if none is left."""
+        while row := self._execute(_HEAD, (agent_id, key)).fetchone():
+            seq, execution_id, end_time = row
+            if execution_id is not None and end_time is None:
+                return str(execution_id)
+            self._execute("DELETE FROM keyed WHERE execution = ?", (seq,))  # it ended without having begun
+        return None
+
+    def asked_for(self, agent_id: str, *, per_key: int) -> str | None:
+        """The execution that people asked for and that begins next while the agent is held, of a key with room."""
+        row = self._execute(_ASKED_FOR, (agent_id, per_key)).fetchone()
+        return None if row is None else str(row[0])
+
+    def hold(self, execution_id: str) -> None:
+        """An execution has begun."""
+        self._execute(_HOLD, (execution_id,))
+
+    def release(self, execution_id: str) -> None:
+        """An execution has ended."""
+        self._execute(_RELEASE, (execution_id,))
+
+    def turn(self, agent_id: str) -> str | None:
+        """The key whose turn it was last."""
+        row = self._execute(_TURN, (agent_id,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_turn(self, agent_id: str, key: str) -> None:
+        """It was this key's turn."""
+        self._execute(_SET_TURN, (agent_id, key))
+
+    def forget(self, agent_id: str) -> None:
+        """Forgets every key of an agent."""
+        for sql in _FORGET:
+            self._execute(sql, (agent_id,))
+
+    def tidy(self) -> None:
+        """Forgets executions that have ended."""
+        self._execute(_TIDY)
