@@ -69,7 +69,7 @@ async def test_a_pool_over_three_agents_is_never_exceeded_though_the_runtime_is_
         ]
         for enough in (20, 50):
 
-            async def lines() -> int:
+            async def lines():
                 return _lines(tmp_path)
 
             await eventually(lines, enough.__le__, within=30, what=f"{enough} lines")
