@@ -49,30 +49,6 @@ async def test_an_agent_without_an_id_is_given_one(box):
 
 
 BAD = [
-    ({"execution": {"pools": ["openai"]}}, ["agent.spec.execution.pools[0]"], "pool_unknown"),
-    ({"execution": {"pools": ["a", "a"]}}, ["agent.spec.execution"], "invalid_argument"),
-    (
-        {"execution": {"pools": [f"p{n}" for n in range(17)]}},
-        ["agent.spec.execution.pools"],
-        "invalid_argument",
-    ),
-    (
-        {"execution": {"concurrency_key": "input."}},
-        ["agent.spec.execution.concurrency_key"],
-        "invalid_argument",
-    ),
-    ({"execution": {"concurrency_key": "a.b"}}, ["agent.spec.execution.concurrency_key"], "invalid_argument"),
-    (
-        {"execution": {"concurrency_key": "x" * 1025}},
-        ["agent.spec.execution.concurrency_key"],
-        "invalid_argument",
-    ),
-    ({"execution": {"max_concurrency_per_key": 2}}, ["agent.spec.execution"], "invalid_argument"),
-    (
-        {"execution": {"concurrency_key": "input.a", "max_concurrency_per_key": 0}},
-        ["agent.spec.execution.max_concurrency_per_key"],
-        "invalid_argument",
-    ),
     ({"id": "Bad_Id"}, ["agent.id"], "invalid_argument"),
     ({"spec": None}, ["agent.spec"], "invalid_argument"),
     (
