@@ -4,14 +4,29 @@ import asyncio
 import contextlib
 import random
 import signal
+import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import psutil
 from tests.harness.process import RuntimeProcess
 
 KILL, DIE_IN_START, DRAIN, FREEZE, WORKER = "kill", "die in its start", "drain", "freeze", "kill a worker"
 ALL: Sequence[str] = (KILL, DIE_IN_START, DRAIN, FREEZE, WORKER)
+LONG_FREEZE, FREEZE_WORKER, LOCK = "freeze for 30 s", "freeze a worker", "lock the file"
+OFTEN: Sequence[str] = (KILL, KILL, KILL, DIE_IN_START, DRAIN, FREEZE, WORKER, WORKER, FREEZE_WORKER, LOCK)
+EVERY = 3
+"""Rounds of `OFTEN` between two long freezes."""
+
+
+def endless(chance: random.Random) -> Iterator[str]:
+    """Blows without end, in rounds: each round has all of `OFTEN` in an order of its own, and some a long freeze."""
+    rounds = 0
+    while True:
+        blows = [*OFTEN, *([LONG_FREEZE] if rounds % EVERY == 0 else [])]
+        chance.shuffle(blows)
+        yield from blows
+        rounds += 1
 
 
 class Blows:
@@ -56,8 +71,33 @@ class Blows:
                 if workers:
                     with contextlib.suppress(psutil.NoSuchProcess):
                         self._chance.choice(workers).kill()
+            case "freeze for 30 s":
+                await self._freeze(psutil.Process(self._crew.pid), 30)
+            case "freeze a worker":
+                workers = self._crew.workers()
+                if workers:
+                    await self._freeze(self._chance.choice(workers), 4 * self._chance.random())
+            case "lock the file":
+                await asyncio.to_thread(self._lock, 1 + 4 * self._chance.random())
             case _:
                 raise ValueError(blow)
+
+    async def _freeze(self, process: psutil.Process, seconds: float) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                process.resume()
+
+    def _lock(self, seconds: float) -> None:
+        """Another process writes to the file, and takes its time: longer than a statement waits for it."""
+        with contextlib.closing(
+            sqlite3.connect(self._crew.data / "nightcrew.db", timeout=30, isolation_level=None)
+        ) as other:
+            other.execute("BEGIN IMMEDIATE")
+            time.sleep(seconds)
+            other.execute("ROLLBACK")
 
     async def _start(self) -> None:
         begin = time.monotonic()

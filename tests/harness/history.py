@@ -36,6 +36,45 @@ class ExecutionRow:
     request: str = ""
     result: object = None
     error_type: str = ""
+    cause: str = ""
+    event_sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """An entry of a journal."""
+
+    execution_id: str
+    name: str
+    kind: str
+    state: str
+    result: object = None
+    awaited: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """A line that a step's function wrote as it was entered; `mark` is its result, in the journal, too."""
+
+    execution_id: str
+    step: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signalled:
+    """What was sent to an execution and acknowledged, in this order: all that it waits for."""
+
+    execution_id: str
+    payloads: Sequence[object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """An event or a delivery that somebody sent until it was answered: `answers` are what it was answered with."""
+
+    id: str
+    answers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +88,7 @@ class EventRow:
     state: str = ""
     reason: str = ""
     time: datetime | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,3 +156,18 @@ class History:
     """Agents whose programs write effects."""
     max_attempts: Mapping[str, int] = field(default_factory=dict)
     """By agent; 1 where it is not named."""
+    steps: Sequence[StepRow] = ()
+    entered: Sequence[Entered] = ()
+    signalled: Sequence[Signalled] = ()
+    published: Sequence[Wanted] = ()
+    """Events of the type that `chain` begins with; an answer is a sequence."""
+    delivered: Sequence[Wanted] = ()
+    """Webhooks: an answer is an execution's id."""
+    retried: Sequence[Wanted] = ()
+    """Retries, by the id of the execution they are of: an answer is the new execution's."""
+    commanded: Mapping[str, str] = field(default_factory=dict)
+    """Agents and the state that their last command, which was answered, leaves them in."""
+    agents: Mapping[str, str] = field(default_factory=dict)
+    """Agents and their states."""
+    open: frozenset[str] = frozenset()
+    """Executions that wait for a reason: they need not have ended."""

@@ -29,10 +29,14 @@ class Load:
         seed: Makes what they do the same again.
         clients: How many.
         pause: Seconds that each rests between its calls.
+        timeout: Seconds that a call may take: more than the runtime is frozen for.
     """
 
-    def __init__(self, address: str, *, seed: int, clients: int = 4, pause: float = 0.02) -> None:
+    def __init__(
+        self, address: str, *, seed: int, clients: int = 4, pause: float = 0.02, timeout: float = 30
+    ) -> None:
         self.address = address
+        self._timeout = timeout
         self.asked: list[Asked] = []
         self.faults: list[str] = []
         self.calls = 0
@@ -59,7 +63,7 @@ class Load:
     async def _client(self, chance: random.Random) -> None:
         # Some wait for the runtime to come back, some give up and never learn what became of their call.
         retry = PATIENT if chance.random() < 0.7 else HASTY
-        async with Client(self.address, timeout=30, retry=retry) as client:
+        async with Client(self.address, timeout=self._timeout, retry=retry) as client:
             while not self._stop.is_set():
                 self.calls += 1
                 try:
