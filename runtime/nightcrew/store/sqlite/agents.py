@@ -12,6 +12,7 @@ from nightcrew.store.sqlite.agent_rows import COLUMNS, NAMES, agent_of, agent_ro
 from nightcrew.store.sqlite.event_triggers import EventTriggers
 from nightcrew.store.sqlite.labels import selected
 from nightcrew.store.sqlite.lags import Lags
+from nightcrew.store.sqlite.places import Places
 
 # ruff: noqa: S608 - the SQL is put together from constants of this room only
 
@@ -51,12 +52,15 @@ class Agents:
     are remembered: only this connection writes, and `forget_all` is called when a write was undone.
     """
 
-    __slots__ = ("_execute", "_known", "_lags", "_triggers", "_without_memory")
+    __slots__ = ("_execute", "_known", "_lags", "_places", "_triggers", "_without_memory")
 
-    def __init__(self, connection: sqlite3.Connection, triggers: EventTriggers, lags: Lags) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, triggers: EventTriggers, lags: Lags, places: Places
+    ) -> None:
         self._execute = connection.cursor().execute
         self._triggers = triggers
         self._lags = lags
+        self._places = places
         self._known: dict[str, Agent] = {}
         self._without_memory: set[str] = set()
 
@@ -114,6 +118,7 @@ class Agents:
             self._execute(sql, (agent_id,))
         self._triggers.drop(agent_id)
         self._lags.drop_agent(agent_id)
+        self._places.forget(agent_id)
         return True
 
     def ids(

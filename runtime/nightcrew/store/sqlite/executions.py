@@ -20,6 +20,7 @@ from nightcrew.store.sqlite.execution_rows import (
     execution_of,
     execution_row,
 )
+from nightcrew.store.sqlite.places import Places
 
 # ruff: noqa: S608 - the SQL is put together from constants of this room only
 
@@ -31,11 +32,12 @@ _HELD: Final = "WHERE id = ? AND lease = ? AND state = 'STATE_RUNNING'"
 
 _GET: Final = f"SELECT {COLUMNS} FROM executions WHERE id = ?"
 # RETRYING, RUNNING and WAITING all sort after QUEUED: one step through the index instead of three.
+_FRESH: Final = f"(SELECT count(*) FROM (SELECT 1 FROM executions WHERE {_QUEUED} AND started = 0 LIMIT ?2))"
 _OCCUPANCY: Final = (
     f"SELECT (SELECT count(*) FROM executions WHERE {_OPEN} AND agent_id = ?1 AND state > 'STATE_QUEUED'),"
-    f" (SELECT count(*) FROM executions WHERE {_QUEUED} AND started = 1),"
-    f" (SELECT count(*) FROM (SELECT 1 FROM executions WHERE {_QUEUED} AND started = 0 LIMIT ?2))"
+    f" (SELECT count(*) FROM executions WHERE {_QUEUED} AND started = 1), {_FRESH}"
 )
+_ONLY_FRESH: Final = f"SELECT {_FRESH}"
 _IDLE_OF: Final = (
     "SELECT value FROM json_each(?1) WHERE NOT EXISTS ("
     f"SELECT 1 FROM executions INDEXED BY executions_open WHERE {_OPEN} AND agent_id = value)"
@@ -155,11 +157,12 @@ _WITH_WORK: Final = f"""
 class Executions:
     """Executions, within a transaction."""
 
-    __slots__ = ("_cursor", "_execute")
+    __slots__ = ("_cursor", "_execute", "_places")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, places: Places) -> None:
         self._cursor = connection.cursor()
         self._execute = self._cursor.execute
+        self._places = places
 
     def get(self, execution_id: str) -> Execution | None:
         """The execution, or None."""
@@ -186,10 +189,17 @@ class Executions:
             if error.sqlite_errorname != "SQLITE_CONSTRAINT_UNIQUE":
                 raise
             raise AlreadyExists("execution", execution.id) from error
+        if self._places.known:
+            self._places.add(execution.agent_id, str(execution.state), started=execution.started)
 
     def occupancy(self, agent_id: str, *, cap: int = 0) -> Occupancy:
         """How full an agent is (all three figures); counting `queued` stops at `cap` if it is not 0."""
+        known = self._places.known.get(agent_id)
+        if known is not None:
+            (queued,) = self._execute(_ONLY_FRESH, (agent_id, cap or -1)).fetchone()
+            return Occupancy(running=known[0], requeued=known[1], queued=queued)
         running, requeued, queued = self._execute(_OCCUPANCY, (agent_id, cap or -1)).fetchone()
+        self._places.learn(agent_id, running, requeued)
         return Occupancy(running=running, requeued=requeued, queued=queued)
 
     def idle_of(self, agent_ids: Sequence[str]) -> set[str]:
@@ -234,6 +244,10 @@ class Executions:
         claimed = [_claimed(row, moment, generation) for row in rows]
         for row in claimed:
             self._execute(_CLAIM, (moment, row[0], row[_GENERATION]))
+        if self._places.known:
+            for row in rows:
+                self._places.add(agent_id, row[_STATE], started=bool(row[_STARTED]), number=-1)
+            self._places.add(agent_id, "STATE_RUNNING", started=True, number=len(rows))
         return [execution_of(row) for row in claimed]
 
     def finish(
@@ -249,7 +263,7 @@ class Executions:
         """RUNNING under this lease → a final state. False if it is not RUNNING under this lease."""
         _must_be_final(state)
         values = (str(state), to_micros(now), result, *error_row(error), execution_id, lease)
-        return self._changed(_FINISH, values)
+        return self._moved(execution_id, _FINISH, values)
 
     def end_idle(
         self, execution_id: str, *, state: ExecutionState, now: datetime, error: ExecutionError | None = None
@@ -257,7 +271,8 @@ class Executions:
         """QUEUED, WAITING or RETRYING → a final state. False if it is in none of them."""
         _must_be_final(state)
         self._execute(_END_WAIT, (execution_id,))
-        return self._changed(_END_IDLE, (str(state), to_micros(now), *error_row(error), execution_id))
+        values = (str(state), to_micros(now), *error_row(error), execution_id)
+        return self._moved(execution_id, _END_IDLE, values)
 
     def wait(self, execution_id: str, *, lease: int, wait: Wait) -> bool:
         """RUNNING under this lease → WAITING; the attempt goes on when it wakes."""
@@ -269,7 +284,7 @@ class Executions:
 
     def wake(self, execution_id: str) -> bool:
         """WAITING → QUEUED; False if it does not wait."""
-        if not self._changed(_REQUEUE_WAITING, (execution_id,)):
+        if not self._moved(execution_id, _REQUEUE_WAITING, (execution_id,)):
             return False
         self._execute(_END_WAIT, (execution_id,))
         return True
@@ -277,7 +292,7 @@ class Executions:
     def resume_cancelled(self, execution_id: str, *, reason: str) -> bool:
         """QUEUED, WAITING or RETRYING → QUEUED with a cancel mark, to be run once more; False if it has one."""
         self._execute(_END_WAIT, (execution_id,))
-        return self._changed(_RESUME, (reason, execution_id))
+        return self._moved(execution_id, _RESUME, (reason, execution_id))
 
     def waits_over(self, now: datetime, *, limit: int) -> list[Execution]:
         """WAITING ones whose time has come."""
@@ -296,12 +311,16 @@ class Executions:
 
     def requeue(self, execution_id: str, *, lease: int, unclean: bool, error: ExecutionError) -> bool:
         """RUNNING under this lease → QUEUED, one interruption more; the next claim keeps the attempt's number."""
-        return self._changed(_REQUEUE, (int(unclean), *error_row(error), execution_id, lease))
+        values = (int(unclean), *error_row(error), execution_id, lease)
+        return self._moved(execution_id, _REQUEUE, values)
 
     def wake_due(self, now: datetime, *, limit: int) -> list[Execution]:
         """RETRYING ones whose `next_attempt_time` has come → QUEUED; returned as they are then."""
         rows = self._rows(_DUE, (to_micros(now), limit))
         self._cursor.executemany(_WAKE, [(row[0],) for row in rows])
+        for row in rows if self._places.known else ():
+            self._places.add(row[_AGENT], row[_STATE], started=bool(row[_STARTED]), number=-1)
+            self._places.add(row[_AGENT], "STATE_QUEUED", started=bool(row[_STARTED]))
         return [execution_of(_woken(row)) for row in rows]
 
     def overdue(self, now: datetime, *, limit: int) -> list[Execution]:
@@ -325,6 +344,11 @@ class Executions:
         """The ids of agents that have a QUEUED execution, or a RUNNING one with a cancel mark."""
         return [agent_id for (agent_id,) in self._rows(_WITH_WORK, ())]
 
+    def _moved(self, execution_id: str, sql: str, values: Row) -> bool:
+        if not self._places.known:
+            return self._changed(sql, values)
+        return self._places.follow(execution_id, lambda: self._changed(sql, values))
+
     def _changed(self, sql: str, values: Row) -> bool:
         return self._execute(sql, values).rowcount == 1
 
@@ -340,9 +364,10 @@ def _must_be_final(state: ExecutionState) -> None:
         raise ValueError(f"an execution can't end in {state}")
 
 
-_STATE, _ATTEMPT, _LEASE, _STARTED, _KEEP, _WAKE_TIME, _START, _GENERATION, _KIND = (
+_AGENT, _STATE, _ATTEMPT, _LEASE, _STARTED, _KEEP, _WAKE_TIME, _START, _GENERATION, _KIND = (
     COLUMNS.split(", ").index(name)
     for name in (
+        "agent_id",
         "state",
         "attempt",
         "lease",

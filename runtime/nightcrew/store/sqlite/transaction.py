@@ -15,6 +15,7 @@ from nightcrew.store.sqlite.keys import Keys
 from nightcrew.store.sqlite.lags import Lags
 from nightcrew.store.sqlite.logs import Logs
 from nightcrew.store.sqlite.outbound import Outbound
+from nightcrew.store.sqlite.places import Places
 from nightcrew.store.sqlite.pools import Pools
 from nightcrew.store.sqlite.requests import Requests
 from nightcrew.store.sqlite.retention import Retention
@@ -27,6 +28,7 @@ class SqliteTransaction:
 
     __slots__ = (
         "_execute",
+        "_places",
         "agents",
         "backfills",
         "chains",
@@ -50,9 +52,10 @@ class SqliteTransaction:
         self._execute = connection.cursor().execute
         self.event_triggers = EventTriggers(connection)
         self.lags = Lags(connection)
-        self.agents = Agents(connection, self.event_triggers, self.lags)
+        self._places = Places(connection)
+        self.agents = Agents(connection, self.event_triggers, self.lags, self._places)
         self.chains = Chains(connection)
-        self.executions = Executions(connection)
+        self.executions = Executions(connection, self._places)
         self.events = Events(connection)
         self.logs = Logs(connection)
         self.fires = Fires(connection)
@@ -72,6 +75,7 @@ class SqliteTransaction:
         self.skips.forget_all()
         self.steps.forget_all()
         self.lags.forget_all()
+        self._places.forget_all()
         self.event_triggers.undone()
 
     def committed(self) -> None:
