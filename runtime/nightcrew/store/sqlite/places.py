@@ -1,4 +1,4 @@
-"""How many places large agents have taken, remembered: counting 100,000 waiting rows at each claim would be quadratic."""
+"""Places of large agents, remembered: counting 100,000 waiting rows at each claim would be quadratic."""
 
 import sqlite3
 from collections.abc import Callable
