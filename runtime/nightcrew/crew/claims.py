@@ -12,8 +12,9 @@ from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.policies import max_concurrency
 from nightcrew.ports.store import Transaction
 
-BATCH: Final = 1000
-"""How many runs one claim starts at most; an agent without a bound claims again when they have started."""
+BATCH: Final = 100
+"""How many runs one claim starts at most; an agent without a bound claims again when they have started. A claim of
+thousands would hold up the writer, and then the loop as they all start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from nightcrew.crew.commits import After
 from nightcrew.crew.delivery import Delivery, deliver, is_for
-from nightcrew.crew.waits import end_event_waits
+from nightcrew.crew.event_waits import end_event_waits
 from nightcrew.domain.event import Event, NewEvent
 from nightcrew.domain.event_match import may_trigger
 from nightcrew.domain.lag import Lag
@@ -27,8 +27,9 @@ def dispatch(tx: Transaction, after: After) -> None:
             after.lags.append(event.agent_id)  # a run has ended, or its agent has changed: there may be room
         if not may_trigger(event.type):
             continue
-        if tx.steps.awaiting_events:
-            end_event_waits(tx, after, _appended(event, sequence), now=now)
+        if waited := tx.steps.awaited_by(event.type):
+            full = after.effort >= ROOM
+            end_event_waits(tx, after, _appended(event, sequence), waited, now=now, full=full)
         if candidates := tx.event_triggers.candidates(event.type, event.source):
             _give(tx, after, _appended(event, sequence), candidates, now=now)
 

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from nightcrew.crew.commits import After
+from nightcrew.crew.event_calls import on_its_way
 from nightcrew.crew.facts import execution_fact
 from nightcrew.domain.cloudevent import event_text
-from nightcrew.domain.event import Event
-from nightcrew.domain.event_filter import Facts, FilterError, compile_filter
 from nightcrew.domain.execution import Execution, ExecutionState, TriggerKind
 from nightcrew.domain.step import Step, StepError, StepKind, StepState, Wait, WaitKind, wait_of
 from nightcrew.domain.values import encode
@@ -69,9 +68,12 @@ def wake(tx: Transaction, after: After, execution: Execution, *, now: datetime, 
 
 
 def wake_parked(tx: Transaction, after: After, *, now: datetime, agent_id: str = "") -> None:
-    """What waits for code that fits (of one agent) tries again: the code may have changed."""
-    for execution in tx.executions.parked(agent_id):
-        wake(tx, after, execution, now=now, reason="the code may fit now")
+    """What waits for code that fits (of one agent) tries again: the code may have changed.
+
+    Its time has come, that is: the waker wakes it some at a time, since one bad deploy may have parked very many.
+    """
+    if tx.steps.end_parking(now, agent_id=agent_id):
+        after.timers = True
 
 
 def inherit(
@@ -96,13 +98,16 @@ def end_if_over(tx: Transaction, execution_id: str, step: Step, *, now: datetime
     over = step.state is StepState.WAITING and step.until is not None and step.until <= now
     if not over:
         return step
-    error = None
-    if step.kind is not StepKind.SLEEP:
+    error, result = None, "null"
+    event = on_its_way(tx, execution_id, step) if step.kind is StepKind.EVENT else None
+    if event is not None:
+        result = event_text(event)
+    elif step.kind is not StepKind.SLEEP:
         span = step.until - step.start_time if step.until else None
         error = failed(
             TIMED_OUT, f"{step.kind.value} {step.awaited or step.name!r} did not come within {span}"
         )
-    tx.steps.end(execution_id, step.key, now=now, result=None if error else "null", error=error)
+    tx.steps.end(execution_id, step.key, now=now, result=None if error else result, error=error)
     return tx.steps.get(execution_id, step.key) or step
 
 
@@ -126,7 +131,7 @@ def tell_caller(
     """An execution that was called by another has ended: its caller's wait is over."""
     if child.trigger.kind is not TriggerKind.CALL:
         return
-    for execution_id, key in tx.steps.awaiting(StepKind.CALL, child.id):
+    for execution_id, key in tx.steps.awaiting_call(child.id):
         if state is ExecutionState.SUCCEEDED:
             end_wait(
                 tx, after, execution_id, key, now=now, result=result or "null", reason="the call has ended"
@@ -145,25 +150,6 @@ def tell_caller(
             error=failed(CALL_FAILED, text),
             reason="the call has ended",
         )
-
-
-def end_event_waits(tx: Transaction, after: After, event: Event, *, now: datetime) -> None:
-    """An event was appended: the waits that it matches are over, in the same transaction."""
-    patterns = [event.type, *(f"{event.type[:length]}*" for length in range(len(event.type) + 1))]
-    facts = Facts(event)
-    for execution_id, key in tx.steps.awaiting(StepKind.EVENT, *patterns):
-        step = tx.steps.get(execution_id, key)
-        if step is None or (step.until is not None and step.until <= now):
-            continue  # too late: it has timed out, though nobody has looked yet
-        try:
-            fits = not step.detail or compile_filter(step.detail).holds(facts)
-        except FilterError as error:
-            execution = tx.executions.get(execution_id)
-            after.filter_errors.append((execution.agent_id if execution else "", step.name, str(error)))
-            continue
-        if fits:
-            reason = f"event {event.type}"
-            end_wait(tx, after, execution_id, key, now=now, result=event_text(event), reason=reason)
 
 
 def give_signal(

@@ -1,4 +1,4 @@
-"""Wakes executions whose time has come: retries that are due, waits that are over, and passed deadlines."""
+"""Wakes executions whose time has come: retries, waits that are over, passed deadlines; and herds that events wake."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,6 +9,7 @@ import structlog
 from nightcrew.crew.bus import Bus
 from nightcrew.crew.cancels import end_idle
 from nightcrew.crew.commits import After, Commits
+from nightcrew.crew.event_waits import tell_on
 from nightcrew.crew.facts import execution_fact
 from nightcrew.crew.faults import count_outcome
 from nightcrew.crew.waits import wake
@@ -19,7 +20,9 @@ from nightcrew.keepers.waiting import PATIENCE, wait_for_poke
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Transaction
 
-BATCH: Final = 500
+BATCH: Final = 50
+"""How many one transaction wakes. A herd comes back as fast as it is run, not faster: the next are woken when the
+writer's line has come to the waker again, so whoever else asks for something stands behind some tens, not thousands."""
 STORE_RETRY: Final = 1.0
 
 log = structlog.get_logger(__name__)
@@ -50,7 +53,7 @@ class Waker:
         """Wakes what is due; returns the seconds until the next, 0 if there is more at once."""
         now = self._clock.now()
 
-        def unit(tx: Transaction, after: After) -> tuple[int, datetime | None]:
+        def unit(tx: Transaction, after: After) -> tuple[bool, datetime | None]:
             woken = tx.executions.wake_due(now, limit=BATCH)
             for execution in woken:
                 after.append(
@@ -68,10 +71,11 @@ class Waker:
             over = tx.executions.waits_over(now, limit=BATCH)
             for execution in over:
                 wake(tx, after, execution, now=now, reason="its time has come")
-            return max(len(woken), len(late), len(over)), tx.executions.next_wake()
+            more = tell_on(tx, after, now=now) or max(len(woken), len(late), len(over)) >= BATCH
+            return more, tx.executions.next_wake()
 
-        count, following = await self._commits.run(unit)
-        if count >= BATCH:
+        more, following = await self._commits.run(unit)
+        if more:
             return 0.0
         if following is None:
             return self._patience

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from nightcrew.domain.event import Event, NewEvent
+from nightcrew.domain.event_call import EventCall
 from nightcrew.domain.lag import Lag
 
 
@@ -98,3 +99,22 @@ class ChainTable(Protocol):
 
     def add(self, root_sequence: int, count: int) -> None:
         """Counts executions of a chain."""
+
+
+class EventCallTable(Protocol):
+    """Events on their way to the many that wait for them, within a transaction."""
+
+    def begin(self, call: EventCall) -> None:
+        """Adds one."""
+
+    def first(self) -> EventCall | None:
+        """The one whose turn it is; costs next to nothing if there is none."""
+
+    def of(self, awaited: str) -> list[EventCall]:
+        """Those for one type or prefix, in order; costs next to nothing if there are none."""
+
+    def move(self, call: EventCall, cursor: int) -> None:
+        """It has come so far."""
+
+    def end(self, call: EventCall) -> None:
+        """It has come to its end."""

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Protocol
 
-from nightcrew.domain.step import Step, StepError, StepKind
+from nightcrew.domain.step import Step, StepError
 
 
 class StepTable(Protocol):
-    """The journals of executions and the signals that were sent to them, within a transaction."""
+    """Journals, signals that were sent, and waits for code that fits, within a transaction."""
 
     def load(self, execution_id: str) -> list[Step]:
         """An execution's journal, in the order in which its steps began."""
@@ -35,12 +35,20 @@ class StepTable(Protocol):
     ) -> bool:
         """WAITING → SUCCEEDED or, with an error, FAILED, whoever runs the execution; False if it does not wait."""
 
-    def awaiting(self, kind: StepKind, *awaited: str) -> list[tuple[str, str]]:
-        """(execution id, key) of the entries that wait for one of these: types of events, or an execution's end."""
+    def awaiting_call(self, execution_id: str) -> list[tuple[str, str]]:
+        """(execution id, key) of the entries that wait for the end of an execution."""
 
-    @property
-    def awaiting_events(self) -> bool:
-        """Whether any entry waits for an event."""
+    def awaited_by(self, kind: str) -> list[str]:
+        """The type of an event, and prefixes of it, that entries wait for; costs next to nothing if none do."""
+
+    def event_waits(self, awaited: str, *, after: int, until: int, limit: int) -> list[tuple[int, str, str]]:
+        """(number, execution id, key) of entries that wait for a type or prefix, numbered in (after, until]."""
+
+    def number(self, execution_id: str, key: str) -> int:
+        """An entry's number: entries that began later have greater ones; 0 if there is no such entry."""
+
+    def newest(self) -> int:
+        """The greatest number of an entry there is; 0 if there is none."""
 
     def repoint(self, awaited: str, following: str) -> None:
         """Those who wait for the end of an execution wait for that of another, which goes on for it."""
@@ -56,3 +64,9 @@ class StepTable(Protocol):
 
     def take_signal(self, execution_id: str, name: str) -> str | None:
         """The payload of the oldest kept signal of that name, which is then gone; None if there is none."""
+
+    def parked(self, execution_id: str) -> bool:
+        """Whether it waits for code that fits."""
+
+    def end_parking(self, now: datetime, *, agent_id: str = "") -> int:
+        """Those (of one agent) that wait for code that fits wait until now and no longer; returns how many."""

@@ -16,7 +16,7 @@ from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import NewLogEntry
 from nightcrew.domain.step import Wait
 from nightcrew.ports.deliveries import OutboundTable
-from nightcrew.ports.events import ChainTable, EventTable, EventTriggerTable, LagTable
+from nightcrew.ports.events import ChainTable, EventCallTable, EventTable, EventTriggerTable, LagTable
 from nightcrew.ports.gates import KeyTable, PoolTable
 from nightcrew.ports.hooks import HookTable
 from nightcrew.ports.reads import Reads
@@ -144,9 +144,6 @@ class ExecutionTable(Protocol):
 
     def waits_over(self, now: datetime, *, limit: int) -> list[Execution]:
         """WAITING ones whose time has come."""
-
-    def parked(self, agent_id: str = "") -> list[Execution]:
-        """WAITING ones (of one agent) that wait for code that fits."""
 
     def retry_later(
         self, execution_id: str, *, lease: int, next_attempt_time: datetime, error: ExecutionError
@@ -292,6 +289,10 @@ class Transaction(Protocol):
     @property
     def event_triggers(self) -> EventTriggerTable:
         """Event triggers, by what they match on."""
+
+    @property
+    def event_calls(self) -> EventCallTable:
+        """Events on their way to those that wait for them."""
 
     @property
     def lags(self) -> LagTable:

@@ -226,7 +226,7 @@ class ExecutionService:
         def unit(tx: Transaction, after: After) -> Execution:
             def do() -> Execution:
                 old = _get(tx, execution_id)
-                if from_step is None and any(one.id == old.id for one in tx.executions.parked(old.agent_id)):
+                if from_step is None and tx.steps.parked(old.id):
                     wake(tx, after, old, now=now, reason="retried by hand")
                     return _get(tx, execution_id)
                 step(old.state, ExecutionEvent.RETRY, execution_id=execution_id)

@@ -114,10 +114,6 @@ _WAITED: Final = (
     " JOIN executions AS e ON e.seq = w.execution WHERE w.until IS NOT NULL AND w.until <= ?"
     " ORDER BY w.until, w.execution LIMIT ?"
 )
-_PARKED: Final = (
-    f"SELECT {', '.join('e.' + name for name in COLUMNS.split(', '))} FROM waits AS w INDEXED BY waits_for_code"
-    " JOIN executions AS e ON e.seq = w.execution WHERE w.kind = 'KIND_CODE' AND ?1 IN ('', e.agent_id)"
-)
 _OVERDUE: Final = (
     f"SELECT {COLUMNS} FROM executions INDEXED BY executions_by_deadline WHERE {_IDLE}"
     " AND deadline IS NOT NULL AND deadline <= ? ORDER BY deadline, seq LIMIT ?"
@@ -297,10 +293,6 @@ class Executions:
     def waits_over(self, now: datetime, *, limit: int) -> list[Execution]:
         """WAITING ones whose time has come."""
         return self._all(_WAITED, (to_micros(now), limit))
-
-    def parked(self, agent_id: str = "") -> list[Execution]:
-        """WAITING ones (of one agent) that wait for code that fits."""
-        return self._all(_PARKED, (agent_id,))
 
     def retry_later(
         self, execution_id: str, *, lease: int, next_attempt_time: datetime, error: ExecutionError

@@ -36,15 +36,38 @@ _END: Final = (
 _LOAD: Final = f"SELECT {COLUMNS} FROM steps WHERE {_OF} ORDER BY seq"
 _GET: Final = f"SELECT {COLUMNS} FROM steps WHERE {_OF} AND key = ?"
 _OPEN: Final = f"SELECT {COLUMNS} FROM steps WHERE {_OF} AND end_time IS NULL ORDER BY seq"
-_AWAITING: Final = (
+# The condition stands as it stands in the partial index.
+_WAITS: Final = "s.state = 'STATE_WAITING' AND s.kind IN ('event', 'call')"
+_AWAITING_CALL: Final = (
     "SELECT e.id, s.key FROM steps AS s INDEXED BY steps_awaiting JOIN executions AS e ON e.seq = s.execution"
-    " WHERE s.state = 'STATE_WAITING' AND s.kind IN ('event', 'call') AND s.kind = ?1"
-    " AND s.awaited IN (SELECT value FROM json_each(?2))"
-    " ORDER BY s.seq"
+    f" WHERE {_WAITS} AND s.kind = 'call' AND s.awaited = ? ORDER BY s.seq"
 )
-_ANY_EVENT: Final = (
-    "SELECT 1 FROM steps INDEXED BY steps_awaiting WHERE state = 'STATE_WAITING'"
-    " AND kind IN ('event', 'call') AND kind = 'event' LIMIT 1"
+_AWAITED: Final = (
+    "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM steps AS s INDEXED BY steps_awaiting"
+    f" WHERE {_WAITS} AND s.kind = 'event' AND s.awaited = value)"
+)
+_EVENT_WAITS: Final = (
+    "SELECT s.seq, e.id, s.key FROM steps AS s INDEXED BY steps_awaiting"
+    f" JOIN executions AS e ON e.seq = s.execution WHERE {_WAITS} AND s.kind = 'event' AND s.awaited = ?"
+    " AND s.seq > ? AND s.seq <= ? ORDER BY s.seq LIMIT ?"
+)
+# Steps from type to type through the index, so that 100,000 that wait for one type cost as much as one.
+_TYPES: Final = f"""
+    WITH RECURSIVE types (awaited) AS (
+        SELECT min(s.awaited) FROM steps AS s INDEXED BY steps_awaiting WHERE {_WAITS} AND s.kind = 'event'
+        UNION ALL
+        SELECT (SELECT min(s.awaited) FROM steps AS s INDEXED BY steps_awaiting
+                WHERE {_WAITS} AND s.kind = 'event' AND s.awaited > types.awaited)
+        FROM types WHERE types.awaited IS NOT NULL LIMIT ?
+    )
+    SELECT awaited FROM types WHERE awaited IS NOT NULL
+"""
+_PARKED: Final = (
+    "SELECT 1 FROM waits WHERE kind = 'KIND_CODE' AND execution = (SELECT seq FROM executions WHERE id = ?)"
+)
+_END_PARKING: Final = (
+    "UPDATE waits INDEXED BY waits_for_code SET until = ?1 WHERE kind = 'KIND_CODE' AND (?2 = '' OR EXISTS"
+    " (SELECT 1 FROM executions WHERE seq = waits.execution AND agent_id = ?2))"
 )
 _REPOINT: Final = (
     "UPDATE steps INDEXED BY steps_awaiting SET awaited = ? WHERE state = 'STATE_WAITING'"
@@ -58,6 +81,8 @@ _COPY: Final = (
 _COUNT: Final = (
     "UPDATE executions SET steps = (SELECT count(*) FROM steps WHERE execution = executions.seq) WHERE id = ?"
 )
+_KNOWN: Final = 1024
+"""How many types that are waited for are remembered."""
 _KINDS: Final = {str(one): one for one in StepKind}
 _STATES: Final = {str(one): one for one in StepState}
 
@@ -65,12 +90,12 @@ _STATES: Final = {str(one): one for one in StepState}
 class Steps:
     """The journals, within a transaction."""
 
-    __slots__ = ("_cursor", "_events", "_execute")
+    __slots__ = ("_cursor", "_execute", "_types")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._cursor = connection.cursor()
         self._execute = self._cursor.execute
-        self._events: bool | None = None  # not known
+        self._types: set[str] | None = None  # not known
 
     def load(self, execution_id: str) -> list[Step]:
         """An execution's journal, in the order in which its steps began."""
@@ -90,8 +115,8 @@ class Steps:
         if self._execute(_HELD, (1, execution_id, lease)).rowcount != 1:
             return False
         self._execute(_INSERT, (execution_id, *_row(step)))
-        if step.kind is StepKind.EVENT:
-            self._events = True
+        if step.kind is StepKind.EVENT and self._types is not None:
+            self._types.add(step.awaited)
         return True
 
     def replace(self, execution_id: str, step: Step, *, lease: int) -> bool:
@@ -121,23 +146,42 @@ class Steps:
         """WAITING → SUCCEEDED or, with an error, FAILED, whoever runs the execution; False if it does not wait."""
         state = StepState.SUCCEEDED if error is None else StepState.FAILED
         values = (str(state), to_micros(now), _error(error), result, execution_id, key)
-        self._events = self._events and None  # it may have been the last
         return self._execute(_END, values).rowcount == 1
 
-    def awaiting(self, kind: StepKind, *awaited: str) -> list[tuple[str, str]]:
-        """(execution id, key) of the entries that wait for one of these: types of events, or an execution's end."""
-        return self._execute(_AWAITING, (str(kind), encode(list(awaited)))).fetchall()
+    def awaiting_call(self, execution_id: str) -> list[tuple[str, str]]:
+        """(execution id, key) of the entries that wait for the end of an execution."""
+        return self._execute(_AWAITING_CALL, (execution_id,)).fetchall()
 
-    @property
-    def awaiting_events(self) -> bool:
-        """Whether any entry waits for an event."""
-        if self._events is None:
-            self._events = self._execute(_ANY_EVENT).fetchone() is not None
-        return self._events
+    def awaited_by(self, kind: str) -> list[str]:
+        """What entries that an event of this type may end wait for (ports.steps.StepTable)."""
+        if self._types is None:
+            self._types = {one for (one,) in self._execute(_TYPES, (_KNOWN + 1,)).fetchall()}
+        if not self._types:
+            return []
+        patterns = [kind, *(f"{kind[:length]}*" for length in range(len(kind) + 1))]
+        if len(self._types) > _KNOWN:
+            return [one for (one,) in self._execute(_AWAITED, (encode(patterns),)).fetchall()]
+        return [one for one in patterns if one in self._types]
+
+    def event_waits(self, awaited: str, *, after: int, until: int, limit: int) -> list[tuple[int, str, str]]:
+        """(number, execution id, key) of entries that wait for a type or prefix, numbered in (after, until]."""
+        rows = self._execute(_EVENT_WAITS, (awaited, after, until, limit)).fetchall()
+        if self._types and not (rows or after) and len(self._types) <= _KNOWN:
+            self._types.discard(awaited)  # the last of them has ended
+        return rows
+
+    def number(self, execution_id: str, key: str) -> int:
+        """An entry's number (ports.steps.StepTable); 0 if there is no such entry."""
+        row = self._execute(f"SELECT seq FROM steps WHERE {_OF} AND key = ?", (execution_id, key)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def newest(self) -> int:
+        """The greatest number of an entry there is; 0 if there is none."""
+        return int(self._execute("SELECT coalesce(max(seq), 0) FROM steps").fetchone()[0])
 
     def forget_all(self) -> None:
         """Forgets what was read from the tables."""
-        self._events = None
+        self._types = None
 
     def repoint(self, awaited: str, following: str) -> None:
         """Those who wait for the end of an execution wait for that of another, which goes on for it."""
@@ -173,6 +217,14 @@ class Steps:
             return None
         self._execute("DELETE FROM signals WHERE seq = ?", (row[0],))
         return str(row[1])
+
+    def parked(self, execution_id: str) -> bool:
+        """Whether it waits for code that fits."""
+        return self._execute(_PARKED, (execution_id,)).fetchone() is not None
+
+    def end_parking(self, now: datetime, *, agent_id: str = "") -> int:
+        """Those (of one agent) that wait for code wait until now and no longer; returns how many."""
+        return self._execute(_END_PARKING, (to_micros(now), agent_id)).rowcount
 
 
 def _row(step: Step) -> tuple[Any, ...]:

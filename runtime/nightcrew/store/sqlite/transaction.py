@@ -6,6 +6,7 @@ from nightcrew.ports.secrets import Secrets
 from nightcrew.store.sqlite.agents import Agents
 from nightcrew.store.sqlite.backfills import Backfills
 from nightcrew.store.sqlite.chains import Chains
+from nightcrew.store.sqlite.event_calls import EventCalls
 from nightcrew.store.sqlite.event_triggers import EventTriggers
 from nightcrew.store.sqlite.events import Events
 from nightcrew.store.sqlite.executions import Executions
@@ -32,6 +33,7 @@ class SqliteTransaction:
         "agents",
         "backfills",
         "chains",
+        "event_calls",
         "event_triggers",
         "events",
         "executions",
@@ -57,6 +59,7 @@ class SqliteTransaction:
         self.chains = Chains(connection)
         self.executions = Executions(connection, self._places)
         self.events = Events(connection)
+        self.event_calls = EventCalls(connection)
         self.logs = Logs(connection)
         self.fires = Fires(connection)
         self.skips = Skips(connection)
@@ -75,6 +78,7 @@ class SqliteTransaction:
         self.skips.forget_all()
         self.steps.forget_all()
         self.lags.forget_all()
+        self.event_calls.forget_all()
         self._places.forget_all()
         self.event_triggers.undone()
 
