@@ -15,14 +15,14 @@ def event_of(tx: Transaction, sequence: int) -> Event | None:
     return found[0] if found else None
 
 
-def fits(tx: Transaction, after: After | None, execution_id: str, step: Step, facts: Facts) -> bool:
-    """Whether an event is what a wait asks for; a filter that can't be evaluated is no match, and counted."""
+def fits(tx: Transaction, after: After | None, execution_id: str, wanted: str, facts: Facts) -> bool:
+    """Whether an event is what a wait's filter asks for; one that can't be evaluated is no match, and counted."""
     try:
-        return not step.detail or compile_filter(step.detail).holds(facts)
+        return not wanted or compile_filter(wanted).holds(facts)
     except FilterError as error:
         execution = tx.executions.get(execution_id)
         if after is not None:
-            after.filter_errors.append((execution.agent_id if execution else "", step.name, str(error)))
+            after.filter_errors.append((execution.agent_id if execution else "", "wait_event", str(error)))
         return False
 
 
@@ -37,6 +37,6 @@ def on_its_way(tx: Transaction, execution_id: str, step: Step) -> Event | None:
         if late or step.start_time > call.time or not call.covers(number):
             continue
         event = event_of(tx, call.sequence)
-        if event is not None and fits(tx, None, execution_id, step, Facts(event)):
+        if event is not None and fits(tx, None, execution_id, step.detail, Facts(event)):
             return event
     return None

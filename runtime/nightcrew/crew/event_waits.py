@@ -87,15 +87,15 @@ def _tell(
 ) -> int | None:
     """Asks some waits, in the order in which they began; returns the last one's number, None if all were asked."""
     waits = tx.steps.event_waits(call.awaited, after=call.cursor, until=call.until, limit=limit)
-    for _, execution_id, key in waits:
+    for wait in waits:
         after.effort += LOOKED_AT
-        step = tx.steps.get(execution_id, key)
-        if step is None or step.start_time > call.time:
+        late = (
+            wait.until is not None and wait.until <= call.time
+        )  # it has timed out, though nobody has looked yet
+        if late or wait.start_time > call.time:
             continue
-        if step.until is not None and step.until <= call.time:
-            continue  # too late: it has timed out, though nobody has looked yet
-        if fits(tx, after, execution_id, step, told.facts):
+        if fits(tx, after, wait.execution_id, wait.filter, told.facts):
             after.effort += ADMITTED
             reason = f"event {told.event.type}"
-            end_wait(tx, after, execution_id, key, now=now, result=told.text, reason=reason)
-    return waits[-1][0] if len(waits) == limit else None
+            end_wait(tx, after, wait.execution_id, wait.key, now=now, result=told.text, reason=reason)
+    return waits[-1].number if len(waits) == limit else None

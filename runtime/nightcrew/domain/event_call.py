@@ -1,4 +1,4 @@
-"""An event that many wait for: they are woken some at a time, and this is how far it has come."""
+"""Waits for an event, and an event that many wait for: these are told some at a time, and it is kept how far it is."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,3 +27,24 @@ class EventCall:
     def covers(self, wait: int) -> bool:
         """Whether a wait of this number has still to be asked."""
         return self.cursor < wait <= self.until
+
+
+@dataclass(frozen=True, slots=True)
+class EventWait:
+    """A step that waits for an event.
+
+    Attributes:
+        number: The step's: those that began later have greater ones.
+        execution_id: Whose it is.
+        key: The step's key.
+        start_time: When it began to wait.
+        until: When it ends by itself.
+        filter: What the event must be, in CEL; empty for any.
+    """
+
+    number: int
+    execution_id: str
+    key: str
+    start_time: datetime
+    until: datetime | None
+    filter: str

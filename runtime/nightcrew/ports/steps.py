@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from nightcrew.domain.event_call import EventWait
 from nightcrew.domain.step import Step, StepError
 
 
@@ -41,8 +42,8 @@ class StepTable(Protocol):
     def awaited_by(self, kind: str) -> list[str]:
         """The type of an event, and prefixes of it, that entries wait for; costs next to nothing if none do."""
 
-    def event_waits(self, awaited: str, *, after: int, until: int, limit: int) -> list[tuple[int, str, str]]:
-        """(number, execution id, key) of entries that wait for a type or prefix, numbered in (after, until]."""
+    def event_waits(self, awaited: str, *, after: int, until: int, limit: int) -> list[EventWait]:
+        """Entries that wait for an event of a type or prefix, numbered in (after, until], in order."""
 
     def number(self, execution_id: str, key: str) -> int:
         """An entry's number: entries that began later have greater ones; 0 if there is no such entry."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from nightcrew.domain.durations import from_micros, to_micros
+from nightcrew.domain.event_call import EventWait
 from nightcrew.domain.step import Step, StepError, StepKind, StepState
 from nightcrew.domain.values import decode, encode
 
@@ -47,7 +48,7 @@ _AWAITED: Final = (
     f" WHERE {_WAITS} AND s.kind = 'event' AND s.awaited = value)"
 )
 _EVENT_WAITS: Final = (
-    "SELECT s.seq, e.id, s.key FROM steps AS s INDEXED BY steps_awaiting"
+    "SELECT s.seq, e.id, s.key, s.start_time, s.until, s.detail FROM steps AS s INDEXED BY steps_awaiting"
     f" JOIN executions AS e ON e.seq = s.execution WHERE {_WAITS} AND s.kind = 'event' AND s.awaited = ?"
     " AND s.seq > ? AND s.seq <= ? ORDER BY s.seq LIMIT ?"
 )
@@ -163,12 +164,22 @@ class Steps:
             return [one for (one,) in self._execute(_AWAITED, (encode(patterns),)).fetchall()]
         return [one for one in patterns if one in self._types]
 
-    def event_waits(self, awaited: str, *, after: int, until: int, limit: int) -> list[tuple[int, str, str]]:
-        """(number, execution id, key) of entries that wait for a type or prefix, numbered in (after, until]."""
+    def event_waits(self, awaited: str, *, after: int, until: int, limit: int) -> list[EventWait]:
+        """Entries that wait for an event of a type or prefix, numbered in (after, until], in order."""
         rows = self._execute(_EVENT_WAITS, (awaited, after, until, limit)).fetchall()
         if self._types and not (rows or after) and len(self._types) <= _KNOWN:
             self._types.discard(awaited)  # the last of them has ended
-        return rows
+        return [
+            EventWait(
+                number,
+                execution_id,
+                key,
+                from_micros(start),
+                None if end is None else from_micros(end),
+                detail,
+            )
+            for number, execution_id, key, start, end, detail in rows
+        ]
 
     def number(self, execution_id: str, key: str) -> int:
         """An entry's number (ports.steps.StepTable); 0 if there is no such entry."""
