@@ -213,7 +213,7 @@ def test_a_read_only_file():
             import os, sys
             folder, user, runtime = sys.argv[1:]
             # Imported while it may be: the new user need not be able to read this code.
-            import asyncio, json, sqlite3, aiosqlite
+            import asyncio, concurrent.futures.thread, json, sqlite3, aiosqlite
             from pathlib import Path
             import nightcrew.store.sqlite.store as module
             from nightcrew.domain.errors import StoreError

@@ -29,8 +29,8 @@ def rows(path, sql):
     return found
 
 
-async def apply(path, migrations):
-    await migrate(path, migrations, now=NOW)
+def apply(path, migrations):
+    migrate(path, migrations, now=NOW)
 
 
 def test_the_shipped_ones_are_numbered_from_one():
@@ -38,51 +38,51 @@ def test_the_shipped_ones_are_numbered_from_one():
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-async def test_each_is_applied_once(path):
-    await apply(path, shipped())
-    await apply(path, [*shipped(), EXTRA])
-    await apply(path, [*shipped(), EXTRA])
+def test_each_is_applied_once(path):
+    apply(path, shipped())
+    apply(path, [*shipped(), EXTRA])
+    apply(path, [*shipped(), EXTRA])
     assert rows(path, "SELECT * FROM extra") == [(1,)]
     (last,) = rows(path, "SELECT number, name, checksum, time FROM migrations WHERE number = 9000")
     assert last == (9000, "9000_extra.sql", EXTRA.checksum, 1767225600000000)
 
 
-async def test_a_migration_is_applied_whole_or_not_at_all(path):
+def test_a_migration_is_applied_whole_or_not_at_all(path):
     broken = replace(EXTRA, sql="CREATE TABLE extra (a INTEGER); INSERT INTO nowhere VALUES (1);")
     with pytest.raises(StoreError, match="nowhere"):
-        await apply(path, [*shipped(), broken])
+        apply(path, [*shipped(), broken])
     assert rows(path, "SELECT name FROM sqlite_schema WHERE name = 'extra'") == []
-    await apply(path, [*shipped(), EXTRA])
+    apply(path, [*shipped(), EXTRA])
     assert rows(path, "SELECT * FROM extra") == [(1,)]
 
 
-async def test_a_file_of_a_newer_version_is_refused(path):
-    await apply(path, [*shipped(), EXTRA])
+def test_a_file_of_a_newer_version_is_refused(path):
+    apply(path, [*shipped(), EXTRA])
     with pytest.raises(StoreError, match=r"newer version.*9000_extra\.sql") as caught:
-        await apply(path, shipped())
+        apply(path, shipped())
     assert caught.value.metadata["cause"] == "newer_version"
 
 
-async def test_a_migration_that_was_edited_is_refused(path):
-    await apply(path, [*shipped(), EXTRA])
+def test_a_migration_that_was_edited_is_refused(path):
+    apply(path, [*shipped(), EXTRA])
     with pytest.raises(StoreError, match=r"9000_extra\.sql.*checksum") as caught:
-        await apply(path, [*shipped(), replace(EXTRA, sql=EXTRA.sql + " ")])
+        apply(path, [*shipped(), replace(EXTRA, sql=EXTRA.sql + " ")])
     assert caught.value.metadata["cause"] == "migration_changed"
 
 
-async def test_somebody_elses_file_is_refused_and_left_alone(path):
+def test_somebody_elses_file_is_refused_and_left_alone(path):
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (a INTEGER)")
     connection.close()
     with pytest.raises(StoreError, match="not Nightcrew's") as caught:
-        await apply(path, shipped())
+        apply(path, shipped())
     assert caught.value.metadata["cause"] == "foreign_file"
     assert rows(path, "SELECT name FROM sqlite_schema") == [("theirs",)]
 
 
-async def test_the_schema_needs_no_sorting_where_it_is_hot(path):
+def test_the_schema_needs_no_sorting_where_it_is_hot(path):
     """The claim, the lists and the log are read straight from an index."""
-    await apply(path, shipped())
+    apply(path, shipped())
     hot = [
         (
             "SELECT * FROM executions WHERE end_time IS NULL AND agent_id = ? AND state = 'STATE_QUEUED'"

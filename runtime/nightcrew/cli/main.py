@@ -1,6 +1,6 @@
 """The command line as a whole: its groups, what is said before them, and the entry point."""
 
-from importlib import metadata
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Annotated, Any, Final
@@ -22,7 +22,8 @@ from nightcrew.cli import (
 )
 from nightcrew.cli.connection import Defaults, OutputOption
 
-UP: Final = "up"
+LOCAL: Final = {"up": "up", "backup": "backup", "restore": "backup", "doctor": "doctor"}
+"""Commands that work on this machine, and the modules they are in: loaded when they are asked for."""
 GROUPS: Final[dict[str, tuple[ModuleType, ...]]] = {
     "agents": (agents, agent_lifecycle, agent_files),
     "executions": (executions, execution_logs),
@@ -32,26 +33,24 @@ GROUPS: Final[dict[str, tuple[ModuleType, ...]]] = {
 """The modules of each group: the first makes its app, all of them put their commands on it when they load."""
 
 
-class LazyUp(TyperGroup):
-    """The commands, of which `up` is loaded when it is asked for: control needs nothing of the runtime."""
+class Lazy(TyperGroup):
+    """The commands; those that need the runtime's code load it when they are asked for: control needs none."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, `up` first."""
-        return [UP, *super().list_commands(ctx)]
+        return [*LOCAL, *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command by its name; None when there is none."""
-        return _up() if cmd_name == UP else super().get_command(ctx, cmd_name)
+        return _local(cmd_name) if cmd_name in LOCAL else super().get_command(ctx, cmd_name)
 
 
-def _up() -> Any:
-    if find_spec("nightcrew.cli.up") is None:
+def _local(name: str) -> Any:
+    module = f"nightcrew.cli.{LOCAL[name]}"
+    if find_spec(module) is None:
         return None
-    # Here and not above: it loads the whole runtime.
-    from nightcrew.cli.up import up  # noqa: PLC0415 - loaded when it is asked for
-
     alone = typer.Typer(add_completion=False)
-    alone.command(UP)(up)
+    alone.command(name)(getattr(import_module(module), name))
     return get_command(alone)
 
 
@@ -61,7 +60,7 @@ def _version(*, asked: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(cls=LazyUp, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Lazy, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -86,7 +85,8 @@ def root(
 ) -> None:
     """Run agents in the background, and control them: systemd for AI agents.
 
-    `nightcrew up` serves; every other command asks a runtime that serves, over gRPC.
+    `nightcrew up` serves; `backup`, `restore` and `doctor` look after its data folder on this machine; every other
+    command asks a runtime that serves, over gRPC.
 
     Exit codes: 0 done, 1 the runtime refused, 2 wrong use, 3 no runtime answers.
 

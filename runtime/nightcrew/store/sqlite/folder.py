@@ -19,7 +19,7 @@ def make_folder(folder: Path) -> None:
     try:
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True)
-            _sync(folder.parent)
+            sync_folder(folder.parent)
         if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
@@ -29,7 +29,7 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes sure that a power failure does not undo what was added to a folder."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

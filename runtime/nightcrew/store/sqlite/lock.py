@@ -48,3 +48,19 @@ class FolderLock:
             handle, self._handle = self._handle, None
             os.ftruncate(handle, 0)
             os.close(handle)
+
+
+def holder(folder: Path) -> str:
+    """The pid of the runtime that uses a folder; empty if none does."""
+    try:
+        handle = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+    else:
+        return ""
+    finally:
+        os.close(handle)

@@ -3,14 +3,13 @@
 import hashlib
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Final
-
-import aiosqlite
 
 from nightcrew.domain.durations import to_micros
 from nightcrew.domain.errors import StoreError
@@ -49,8 +48,8 @@ def shipped() -> list[Migration]:
     return sorted(found, key=lambda one: one.number)
 
 
-async def migrate(path: Path, migrations: Sequence[Migration], *, now: datetime) -> None:
-    """Applies what the file has not had yet.
+def migrate(path: Path, migrations: Sequence[Migration], *, now: datetime) -> None:
+    """Applies what the file has not had yet, each whole or not at all.
 
     Args:
         path: The store's file, which exists; an empty one is a new store.
@@ -61,33 +60,47 @@ async def migrate(path: Path, migrations: Sequence[Migration], *, now: datetime)
         StoreError: The file is another's, is from a newer version, or its history differs from ours.
     """
     try:
-        async with aiosqlite.connect(
-            address(path, "rw"), timeout=BUSY_SECONDS, isolation_level=None, uri=True
+        with closing(
+            sqlite3.connect(address(path, "rw"), timeout=BUSY_SECONDS, isolation_level=None, uri=True)
         ) as connection:
-            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
-            await connection.execute_fetchall("PRAGMA synchronous = FULL")
-            done = await _applied(connection, path)
-            _check(path, migrations, done)
+            # Before anything is set: a file that is another's stays as it is.
+            done = versions(connection, path)
+            check_history(path, migrations, done)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(_LEDGER)
             for migration in migrations:
                 if migration.number not in done:
-                    await _apply(connection, migration, now)
+                    _apply(connection, migration, now)
     except sqlite3.Error as error:
         raise translated(error, path) from error
 
 
-async def _applied(connection: aiosqlite.Connection, path: Path) -> dict[int, tuple[str, str]]:
-    tables = {name for (name,) in await connection.execute_fetchall("SELECT name FROM sqlite_schema")}
+def versions(connection: sqlite3.Connection, path: Path) -> dict[int, tuple[str, str]]:
+    """The migrations that a file has had, by number: name and checksum.
+
+    Raises:
+        StoreError: It is another program's file.
+        sqlite3.Error: It can't be read.
+    """
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
     if tables and "migrations" not in tables:
         raise StoreError(
             f"{path} is an SQLite file, but not Nightcrew's: move it away, or give another folder with --data",
             metadata={"cause": "foreign_file"},
         )
-    await connection.execute_fetchall(_LEDGER)
-    rows = await connection.execute_fetchall("SELECT number, name, checksum FROM migrations")
+    if not tables:
+        return {}
+    rows = connection.execute("SELECT number, name, checksum FROM migrations").fetchall()
     return {number: (name, checksum) for number, name, checksum in rows}
 
 
-def _check(path: Path, migrations: Sequence[Migration], done: dict[int, tuple[str, str]]) -> None:
+def check_history(path: Path, migrations: Sequence[Migration], done: Mapping[int, tuple[str, str]]) -> None:
+    """Looks whether a file's migrations (number → name and checksum) are those that this version knows.
+
+    Raises:
+        StoreError: It has had one that is not known here, or another of that number.
+    """
     known = {one.number: one for one in migrations}
     for number, (name, checksum) in sorted(done.items()):
         if number not in known:
@@ -104,13 +117,13 @@ def _check(path: Path, migrations: Sequence[Migration], done: dict[int, tuple[st
             )
 
 
-async def _apply(connection: aiosqlite.Connection, migration: Migration, now: datetime) -> None:
+def _apply(connection: sqlite3.Connection, migration: Migration, now: datetime) -> None:
     # executescript commits what is open before it begins, so the transaction is a part of the script.
     entry = f"{migration.number}, '{migration.name}', '{migration.checksum}', {to_micros(now)}"
     script = f"BEGIN IMMEDIATE;\n{migration.sql}\n;INSERT INTO migrations VALUES ({entry});\nCOMMIT;"  # noqa: S608 - ours
     try:
-        await connection.executescript(script)
+        connection.executescript(script)
     except sqlite3.Error:
         if connection.in_transaction:
-            await connection.execute_fetchall("ROLLBACK")
+            connection.execute("ROLLBACK")
         raise

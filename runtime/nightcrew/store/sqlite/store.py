@@ -1,5 +1,6 @@
 """The store on one SQLite file: lock, migrations, the writer and the readers, opened and closed in order."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,14 @@ from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.secrets import Secrets
 from nightcrew.ports.store import Transaction
 from nightcrew.store.sqlite.connection import open_loop_reader
-from nightcrew.store.sqlite.folder import FILE_NAME, make_file, make_folder
+from nightcrew.store.sqlite.folder import FILE_NAME, make_folder
 from nightcrew.store.sqlite.group import GroupCommit
 from nightcrew.store.sqlite.history import History, read_note, settle, write_note
 from nightcrew.store.sqlite.lane import LEND_SECONDS, Lane, LoopLane, ThreadLane
 from nightcrew.store.sqlite.lock import FolderLock
-from nightcrew.store.sqlite.migrate import migrate, shipped
+from nightcrew.store.sqlite.migrate import shipped
 from nightcrew.store.sqlite.pool import ReaderPool
+from nightcrew.store.sqlite.preparing import prepare
 from nightcrew.store.sqlite.reads import SqliteReads
 from nightcrew.store.sqlite.transaction import SqliteTransaction
 from nightcrew.store.sqlite.writer import Writer
@@ -102,8 +104,7 @@ class SqliteStore:
         self._lock.take()
         self._turning = True
         try:
-            make_file(self._path)
-            await migrate(self._path, shipped(), now=self._clock.now())
+            await asyncio.to_thread(prepare, self._path, shipped(), now=self._clock.now())
             await self._writer.start()
             await self._pool.open()
             self._incarnation = await self._settle_history()
