@@ -11,7 +11,7 @@ from nightcrew.client import Client, TriggerRequest
 
 AGENTS = """
 import asyncio, os, time
-from nightcrew.agent import agent, Context, SyncContext
+from nightcrew.agent import agent, Context, Limits, SyncContext
 
 def note(folder, what, ctx):
     with open(os.path.join(folder, "runs"), "a") as file:
@@ -43,6 +43,17 @@ async def free():
 @agent(max_concurrency=4, max_backlog=0, concurrency_key="input.customer", max_concurrency_per_key=4)
 async def served(customer: str):
     await asyncio.sleep(0.01)
+
+@agent(max_concurrency=0, limits=Limits(spend_per_month={"usd": 1000}))
+async def spender(ctx: Context, reports: int):
+    for number in range(reports):
+        await ctx.spend("usd", 0.25)
+        await ctx.sleep(0.02)
+
+@agent(limits=Limits(spend_per_month={"usd": 1}))
+def saver(ctx: SyncContext):
+    for number in range(10):
+        ctx.spend("usd", 0.3)
 """
 POOLS = {"openai": {"rate": "600/minute", "concurrency": 8}}
 EACH = 30
@@ -126,3 +137,43 @@ async def test_ten_thousand_of_one_customer_do_not_delay_anothers(up, path):
         assert small.state == "STATE_SUCCEEDED"
         status = (await client.agents.get("served")).status
         assert status.queued_count > 1000
+
+
+async def test_what_is_reported_is_counted_once_though_the_runtime_is_killed_twice(up, path):
+    crew = up(path, env={"NIGHTCREW_POOLS": json.dumps(POOLS)}).start()
+    reports, many = 60, 4
+    async with Client(crew.address) as client:
+        made = [await client.agents.trigger("spender", {"reports": reports}) for _ in range(many)]
+        for enough in (10, 30):
+
+            async def spent():
+                return (await client.agents.get("spender")).status.limits[0].used
+
+            await eventually(spent, (enough * 0.25).__le__, within=30, what=f"{enough} reports")
+            crew.kill()
+            crew.start()
+        for execution in made:
+
+            async def ended(execution_id=execution.id):
+                return (await client.executions.get(execution_id)).state == "STATE_SUCCEEDED"
+
+            await eventually(ended, what="the end of all", within=60)
+        usd = (await client.agents.get("spender")).status.limits[0]
+        assert (usd.name, usd.per, usd.used) == ("usd", "PER_MONTH", many * reports * 0.25)
+
+
+async def test_a_worker_past_its_budget_is_ended_and_its_agent_paused(up, path):
+    crew = up(path, env={"NIGHTCREW_POOLS": json.dumps(POOLS)}).start()
+    async with Client(crew.address) as client:
+        over = await client.agents.trigger("saver", wait=timedelta(seconds=20))
+        assert over.state == "STATE_FAILED"
+        assert over.error is not None
+        assert over.error.type == "BudgetExceeded"
+        found = await client.agents.get("saver")
+        assert found.state == "STATE_PAUSED"
+        assert found.state_reason.startswith("limit_reached: usd 1.2 of 1 in this month, until ")
+    shown = crew.cli("agents", "get", "saver")
+    assert "usd  1.5 of 1  month, until" in shown.stdout
+    refused = crew.cli("agents", "resume", "saver")
+    assert refused.returncode == 1
+    assert "raise the limit" in refused.stderr

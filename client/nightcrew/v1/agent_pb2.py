@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from nightcrew.v1 import execution_pb2 as nightcrew_dot_v1_dot_execution__pb2
+from nightcrew.v1 import limits_pb2 as nightcrew_dot_v1_dot_limits__pb2
 from nightcrew.v1 import policy_pb2 as nightcrew_dot_v1_dot_policy__pb2
 from nightcrew.v1 import program_pb2 as nightcrew_dot_v1_dot_program__pb2
 from nightcrew.v1 import trigger_pb2 as nightcrew_dot_v1_dot_trigger__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nightcrew/v1/agent.proto\x12\x0cnightcrew.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cnightcrew/v1/execution.proto\x1a\x19nightcrew/v1/policy.proto\x1a\x1anightcrew/v1/program.proto\x1a\x1anightcrew/v1/trigger.proto\"\xe9\x05\n\x05\x41gent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x37\n\x06labels\x18\x04 \x03(\x0b\x32\x1f.nightcrew.v1.Agent.LabelsEntryR\x06labels\x12+\n\x04spec\x18\x05 \x01(\x0b\x32\x17.nightcrew.v1.AgentSpecR\x04spec\x12/\n\x05state\x18\x06 \x01(\x0e\x32\x19.nightcrew.v1.Agent.StateR\x05state\x12!\n\x0cstate_reason\x18\x07 \x01(\tR\x0bstateReason\x12\x39\n\nstate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstateTime\x12\x1e\n\ngeneration\x18\t \x01(\x03R\ngeneration\x12\x12\n\x04\x65tag\x18\n \x01(\tR\x04\x65tag\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x31\n\x06status\x18\r \x01(\x0b\x32\x19.nightcrew.v1.AgentStatusR\x06status\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"z\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_STOPPED\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x10\n\x0cSTATE_PAUSED\x10\x03\x12\x12\n\x0eSTATE_STOPPING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\"\xc9\x02\n\tAgentSpec\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.nightcrew.v1.ProgramR\x07program\x12-\n\x05input\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructR\x05input\x12\x31\n\x08triggers\x18\x03 \x03(\x0b\x32\x15.nightcrew.v1.TriggerR\x08triggers\x12;\n\texecution\x18\x04 \x01(\x0b\x32\x1d.nightcrew.v1.ExecutionPolicyR\texecution\x12\x35\n\x07restart\x18\x05 \x01(\x0b\x32\x1b.nightcrew.v1.RestartPolicyR\x07restart\x12\x35\n\tisolation\x18\x06 \x01(\x0e\x32\x17.nightcrew.v1.IsolationR\tisolation\"\x95\x03\n\x0b\x41gentStatus\x12#\n\rrunning_count\x18\x01 \x01(\x05R\x0crunningCount\x12!\n\x0cqueued_count\x18\x02 \x01(\x05R\x0bqueuedCount\x12\x35\n\nnext_fires\x18\x03 \x03(\x0b\x32\x16.nightcrew.v1.NextFireR\tnextFires\x12\x42\n\x0elast_execution\x18\x04 \x01(\x0b\x32\x1b.nightcrew.v1.LastExecutionR\rlastExecution\x12\x1a\n\x08restarts\x18\x05 \x01(\x05R\x08restarts\x12\x31\n\x14\x63onsecutive_failures\x18\x06 \x01(\x05R\x13\x63onsecutiveFailures\x12#\n\roverdue_count\x18\x07 \x01(\x03R\x0coverdueCount\x12#\n\rfilter_errors\x18\x08 \x01(\x03R\x0c\x66ilterErrors\x12*\n\x11last_filter_error\x18\t \x01(\tR\x0flastFilterError\"Y\n\x08NextFire\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tR\ttriggerId\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\"\x8b\x01\n\rLastExecution\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32\x1d.nightcrew.v1.Execution.StateR\x05state\x12\x35\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\xd3\x01\n\nAgentError\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x42\n\x08metadata\x18\x04 \x03(\x0b\x32&.nightcrew.v1.AgentError.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nightcrew/v1/agent.proto\x12\x0cnightcrew.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cnightcrew/v1/execution.proto\x1a\x19nightcrew/v1/limits.proto\x1a\x19nightcrew/v1/policy.proto\x1a\x1anightcrew/v1/program.proto\x1a\x1anightcrew/v1/trigger.proto\"\xe9\x05\n\x05\x41gent\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x37\n\x06labels\x18\x04 \x03(\x0b\x32\x1f.nightcrew.v1.Agent.LabelsEntryR\x06labels\x12+\n\x04spec\x18\x05 \x01(\x0b\x32\x17.nightcrew.v1.AgentSpecR\x04spec\x12/\n\x05state\x18\x06 \x01(\x0e\x32\x19.nightcrew.v1.Agent.StateR\x05state\x12!\n\x0cstate_reason\x18\x07 \x01(\tR\x0bstateReason\x12\x39\n\nstate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstateTime\x12\x1e\n\ngeneration\x18\t \x01(\x03R\ngeneration\x12\x12\n\x04\x65tag\x18\n \x01(\tR\x04\x65tag\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x31\n\x06status\x18\r \x01(\x0b\x32\x19.nightcrew.v1.AgentStatusR\x06status\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"z\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_STOPPED\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x10\n\x0cSTATE_PAUSED\x10\x03\x12\x12\n\x0eSTATE_STOPPING\x10\x04\x12\x0f\n\x0bSTATE_ERROR\x10\x05\"\xfc\x02\n\tAgentSpec\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.nightcrew.v1.ProgramR\x07program\x12-\n\x05input\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructR\x05input\x12\x31\n\x08triggers\x18\x03 \x03(\x0b\x32\x15.nightcrew.v1.TriggerR\x08triggers\x12;\n\texecution\x18\x04 \x01(\x0b\x32\x1d.nightcrew.v1.ExecutionPolicyR\texecution\x12\x35\n\x07restart\x18\x05 \x01(\x0b\x32\x1b.nightcrew.v1.RestartPolicyR\x07restart\x12\x35\n\tisolation\x18\x06 \x01(\x0e\x32\x17.nightcrew.v1.IsolationR\tisolation\x12\x31\n\x06limits\x18\x07 \x01(\x0b\x32\x19.nightcrew.v1.AgentLimitsR\x06limits\"\xc7\x03\n\x0b\x41gentStatus\x12#\n\rrunning_count\x18\x01 \x01(\x05R\x0crunningCount\x12!\n\x0cqueued_count\x18\x02 \x01(\x05R\x0bqueuedCount\x12\x35\n\nnext_fires\x18\x03 \x03(\x0b\x32\x16.nightcrew.v1.NextFireR\tnextFires\x12\x42\n\x0elast_execution\x18\x04 \x01(\x0b\x32\x1b.nightcrew.v1.LastExecutionR\rlastExecution\x12\x1a\n\x08restarts\x18\x05 \x01(\x05R\x08restarts\x12\x31\n\x14\x63onsecutive_failures\x18\x06 \x01(\x05R\x13\x63onsecutiveFailures\x12#\n\roverdue_count\x18\x07 \x01(\x03R\x0coverdueCount\x12#\n\rfilter_errors\x18\x08 \x01(\x03R\x0c\x66ilterErrors\x12*\n\x11last_filter_error\x18\t \x01(\tR\x0flastFilterError\x12\x30\n\x06limits\x18\n \x03(\x0b\x32\x18.nightcrew.v1.LimitUsageR\x06limits\"Y\n\x08NextFire\x12\x1d\n\ntrigger_id\x18\x01 \x01(\tR\ttriggerId\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\"\x8b\x01\n\rLastExecution\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32\x1d.nightcrew.v1.Execution.StateR\x05state\x12\x35\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\"\xd3\x01\n\nAgentError\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12\x42\n\x08metadata\x18\x04 \x03(\x0b\x32&.nightcrew.v1.AgentError.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,22 +42,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGENT_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_AGENTERROR_METADATAENTRY']._loaded_options = None
   _globals['_AGENTERROR_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_AGENT']._serialized_start=219
-  _globals['_AGENT']._serialized_end=964
-  _globals['_AGENT_LABELSENTRY']._serialized_start=783
-  _globals['_AGENT_LABELSENTRY']._serialized_end=840
-  _globals['_AGENT_STATE']._serialized_start=842
-  _globals['_AGENT_STATE']._serialized_end=964
-  _globals['_AGENTSPEC']._serialized_start=967
-  _globals['_AGENTSPEC']._serialized_end=1296
-  _globals['_AGENTSTATUS']._serialized_start=1299
-  _globals['_AGENTSTATUS']._serialized_end=1704
-  _globals['_NEXTFIRE']._serialized_start=1706
-  _globals['_NEXTFIRE']._serialized_end=1795
-  _globals['_LASTEXECUTION']._serialized_start=1798
-  _globals['_LASTEXECUTION']._serialized_end=1937
-  _globals['_AGENTERROR']._serialized_start=1940
-  _globals['_AGENTERROR']._serialized_end=2151
-  _globals['_AGENTERROR_METADATAENTRY']._serialized_start=2092
-  _globals['_AGENTERROR_METADATAENTRY']._serialized_end=2151
+  _globals['_AGENT']._serialized_start=246
+  _globals['_AGENT']._serialized_end=991
+  _globals['_AGENT_LABELSENTRY']._serialized_start=810
+  _globals['_AGENT_LABELSENTRY']._serialized_end=867
+  _globals['_AGENT_STATE']._serialized_start=869
+  _globals['_AGENT_STATE']._serialized_end=991
+  _globals['_AGENTSPEC']._serialized_start=994
+  _globals['_AGENTSPEC']._serialized_end=1374
+  _globals['_AGENTSTATUS']._serialized_start=1377
+  _globals['_AGENTSTATUS']._serialized_end=1832
+  _globals['_NEXTFIRE']._serialized_start=1834
+  _globals['_NEXTFIRE']._serialized_end=1923
+  _globals['_LASTEXECUTION']._serialized_start=1926
+  _globals['_LASTEXECUTION']._serialized_end=2065
+  _globals['_AGENTERROR']._serialized_start=2068
+  _globals['_AGENTERROR']._serialized_end=2279
+  _globals['_AGENTERROR_METADATAENTRY']._serialized_start=2220
+  _globals['_AGENTERROR_METADATAENTRY']._serialized_end=2279
 # @@protoc_insertion_point(module_scope)

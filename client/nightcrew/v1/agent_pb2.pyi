@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from nightcrew.v1 import execution_pb2 as _execution_pb2
+from nightcrew.v1 import limits_pb2 as _limits_pb2
 from nightcrew.v1 import policy_pb2 as _policy_pb2
 from nightcrew.v1 import program_pb2 as _program_pb2
 from nightcrew.v1 import trigger_pb2 as _trigger_pb2
@@ -178,6 +179,7 @@ class AgentSpec(_message.Message):
     EXECUTION_FIELD_NUMBER: _builtins.int
     RESTART_FIELD_NUMBER: _builtins.int
     ISOLATION_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     isolation: _program_pb2.Isolation.ValueType
     """Where its program runs. Default: the program's own."""
     @_builtins.property
@@ -202,6 +204,10 @@ class AgentSpec(_message.Message):
     def restart(self) -> _policy_pb2.RestartPolicy:
         """How it is restarted. Default: each field's own."""
 
+    @_builtins.property
+    def limits(self) -> _limits_pb2.AgentLimits:
+        """What it may use up before it is PAUSED. Default: no limits."""
+
     def __init__(
         self,
         *,
@@ -211,10 +217,11 @@ class AgentSpec(_message.Message):
         execution: _policy_pb2.ExecutionPolicy | None = ...,
         restart: _policy_pb2.RestartPolicy | None = ...,
         isolation: _program_pb2.Isolation.ValueType = ...,
+        limits: _limits_pb2.AgentLimits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "input", b"input", "program", b"program", "restart", b"restart"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "input", b"input", "limits", b"limits", "program", b"program", "restart", b"restart"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "input", b"input", "isolation", b"isolation", "program", b"program", "restart", b"restart", "triggers", b"triggers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "input", b"input", "isolation", b"isolation", "limits", b"limits", "program", b"program", "restart", b"restart", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,6 +242,7 @@ class AgentStatus(_message.Message):
     OVERDUE_COUNT_FIELD_NUMBER: _builtins.int
     FILTER_ERRORS_FIELD_NUMBER: _builtins.int
     LAST_FILTER_ERROR_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     running_count: _builtins.int
     """How many executions hold a place: RUNNING, WAITING, RETRYING, or requeued after they had started."""
     queued_count: _builtins.int
@@ -248,7 +256,7 @@ class AgentStatus(_message.Message):
     has silently stopped, or the runtime is far behind. 0 while it is not ACTIVE.
     """
     filter_errors: _builtins.int
-    """How many evaluations of its event triggers' filters have failed since the runtime started; each was no match."""
+    """How many evaluations of its event triggers' filters, and of its concurrency key, have failed since the runtime started; each was no match."""
     last_filter_error: _builtins.str
     """The trigger and the error of the last of them; empty when none has failed."""
     @_builtins.property
@@ -258,6 +266,10 @@ class AgentStatus(_message.Message):
     @_builtins.property
     def last_execution(self) -> Global___LastExecution:
         """The newest execution that has ended; unset when none has."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[_limits_pb2.LimitUsage]:
+        """How far it is with each of its limits. Empty when it has none."""
 
     def __init__(
         self,
@@ -271,10 +283,11 @@ class AgentStatus(_message.Message):
         overdue_count: _builtins.int = ...,
         filter_errors: _builtins.int = ...,
         last_filter_error: _builtins.str = ...,
+        limits: _abc.Iterable[_limits_pb2.LimitUsage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_execution", b"last_execution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_failures", b"consecutive_failures", "filter_errors", b"filter_errors", "last_execution", b"last_execution", "last_filter_error", b"last_filter_error", "next_fires", b"next_fires", "overdue_count", b"overdue_count", "queued_count", b"queued_count", "restarts", b"restarts", "running_count", b"running_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consecutive_failures", b"consecutive_failures", "filter_errors", b"filter_errors", "last_execution", b"last_execution", "last_filter_error", b"last_filter_error", "limits", b"limits", "next_fires", b"next_fires", "overdue_count", b"overdue_count", "queued_count", b"queued_count", "restarts", b"restarts", "running_count", b"running_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -108,6 +108,18 @@ class Context(BaseContext):
         """Publishes an event, once: it and its journal entry are one commit. The source is the agent by default."""
         await self._durable.publish(type, data, source=source, subject=subject, extensions=extensions or {})
 
+    async def spend(self, name: str, amount: float) -> None:
+        """Reports what was spent of something, once, for the agent's limits: `await ctx.spend("usd", 0.12)`.
+
+        Args:
+            name: What: `usd`, `tokens`.
+            amount: From 0 to 1e9; it counts in billionths.
+
+        Raises:
+            BudgetExceeded: A limit had been passed before; what is reported is counted all the same.
+        """
+        await self._durable.spend(name, amount)
+
     async def now(self) -> datetime:
         """The time; the same when the program runs again."""
         return await self._durable.now()
@@ -166,6 +178,10 @@ class SyncContext(BaseContext):
     ) -> None:
         """See Context.publish."""
         _done(self._durable.publish(type, data, source=source, subject=subject, extensions=extensions or {}))
+
+    def spend(self, name: str, amount: float) -> None:
+        """See Context.spend."""
+        _done(self._durable.spend(name, amount))
 
     def now(self) -> datetime:
         """See Context.now."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, overload
 
 from nightcrew.agent.arguments import Span, build, choice, span
+from nightcrew.agent.limits import Limits
 from nightcrew.agent.retry import Restart, Retry
 from nightcrew.agent.triggers import numbered
 from nightcrew.domain.errors import InvalidArgument
@@ -76,6 +77,7 @@ def agent(
     pools: Sequence[str] = (),
     concurrency_key: str | None = None,
     max_concurrency_per_key: int | None = None,
+    limits: Limits | None = None,
     input: Mapping[str, Any] | None = None,
     labels: Mapping[str, str] | None = None,
     description: str | None = None,
@@ -104,6 +106,7 @@ def agent(
     pools: Sequence[str] = (),
     concurrency_key: str | None = None,
     max_concurrency_per_key: int | None = None,
+    limits: Limits | None = None,
     input: Mapping[str, Any] | None = None,  # noqa: A002 - the contract's word
     labels: Mapping[str, str] | None = None,
     description: str | None = None,
@@ -131,6 +134,7 @@ def agent(
         pools: Pools of nightcrew.toml that each execution takes a place in while it runs.
         concurrency_key: CEL over `input`, such as `input.customer`: executions of one key run one at a time.
         max_concurrency_per_key: How many of one key may be under way; 1 by default.
+        limits: What it may use up before it is paused: `Limits(executions_per_hour=100, spend_per_day={"usd": 5})`.
         input: What every execution is given; triggers and calls are merged over it.
         labels: For selectors.
         description: The function's docstring by default.
@@ -166,6 +170,7 @@ def agent(
         "execution": execution,
         "restart": _instance(restart, Restart, "restart").policy if restart is not None else None,
         "isolation": choice(isolation, Isolation, field="isolation"),
+        "limits": _instance(limits, Limits, "limits").limits if limits is not None else None,
     }
     person = {"display_name": display_name, "description": description, "labels": dict(labels or {})}
 

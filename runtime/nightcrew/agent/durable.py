@@ -45,6 +45,9 @@ class Durable(Protocol):
     ) -> None:
         """Publishes an event, once."""
 
+    async def spend(self, name: str, amount: float) -> None:
+        """Counts what was spent, once."""
+
     async def now(self) -> datetime:
         """The time, journaled."""
 

@@ -21,6 +21,10 @@ class CallFailed(StepFailed):
     """An agent that was called did not succeed, or could not be called; the message says why."""
 
 
+class BudgetExceeded(NonRetryable):
+    """`ctx.spend` was called when a limit of the agent had been passed before; the message says which."""
+
+
 class DurableUnavailable(NightcrewError):  # noqa: N818 - the same
     """A durable call was made where none can be: inside a step, or in a program that has no journal."""
 

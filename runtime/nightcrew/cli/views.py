@@ -6,7 +6,7 @@ from typing import Any
 
 from nightcrew.cli.durations import length
 from nightcrew.cli.output import Column, moment, short
-from nightcrew.client.models.agent import Agent
+from nightcrew.client.models.agent import Agent, LimitUsage
 from nightcrew.client.models.execution import Execution
 from nightcrew.client.models.schedule import Backfill, Fire
 from nightcrew.client.models.step import Step
@@ -141,6 +141,7 @@ def agent_rows(agent: Agent) -> Mapping[str, Any]:
         "fires overdue": status.overdue_count or None,
         "filter errors": status.filter_errors or None,
         "last filter error": status.last_filter_error or None,
+        "limits": [limit(one) for one in status.limits],
         "restarts": status.restarts or None,
         "next fires": [
             f"{one.trigger_id}  {moment(one.time) if one.time else ''}" for one in status.next_fires
@@ -153,6 +154,12 @@ def agent_rows(agent: Agent) -> Mapping[str, Any]:
         "updated": agent.update_time,
         "spec": agent.spec,
     }
+
+
+def limit(one: LimitUsage) -> str:
+    """How far an agent is with a limit: `usd  1.2 of 5  day, until …`."""
+    until = f", until {moment(one.window_end)}" if one.window_end else ""
+    return f"{one.name}  {one.used:g} of {one.max:g}  {short(one.per).lower()}{until}"
 
 
 def hooks(agent: Agent) -> list[str]:

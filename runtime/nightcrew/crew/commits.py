@@ -25,12 +25,16 @@ NO_POOLS: Final[Mapping[str, Pool]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A run that is committed as RUNNING: the execution, its agent as it was then, the agent's memory, its journal."""
+    """A run that is committed as RUNNING: the execution, its agent as it was then, the agent's memory, its journal.
+
+    `since` is when, where somebody counts the time that it takes.
+    """
 
     execution: Execution
     agent: Agent
     memory: str | None
     journal: tuple[Step, ...] = ()
+    since: datetime | None = None
 
 
 class Teller(Protocol):

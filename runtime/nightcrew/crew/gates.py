@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from nightcrew.crew.agent_moves import move_agent
+from nightcrew.crew.budget import count_start, forbidding, hold
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.faults import come_back
 from nightcrew.crew.keys import next_of
@@ -95,6 +96,7 @@ def _admit(tx: Transaction, after: After, agent: Agent, *, limit: int, now: date
         tx.pools.leave_line(agent.id)
         return ()
     begun: list[Execution] = []
+    over = forbidding(tx, agent, now=now)
     for _ in range(min(bound - taken.running, limit) if bound else limit):
         lacking = _lacking(tx, after, agent, now=now)
         if lacking is None:
@@ -102,12 +104,17 @@ def _admit(tx: Transaction, after: After, agent: Agent, *, limit: int, now: date
         if lacking:
             tx.pools.stand_in_line(agent.id, lacking)
             break
-        execution = next_of(tx, agent, now=now)
+        execution = next_of(tx, agent, fresh=over is None, now=now)
         if execution is None:
             tx.pools.leave_line(agent.id)
+            if over is not None and tx.executions.occupancy(agent.id, cap=1).queued:
+                hold(tx, after, agent, *over, now=now)
             break
         _take(tx, after, agent, execution, now=now)
         begun.append(execution)
+        if execution.lease == 1 and agent.spec.limits is not None:
+            count_start(tx, agent, now=now)
+            over = forbidding(tx, agent, now=now)
     return started(tx, after, agent, begun, now=now)
 
 

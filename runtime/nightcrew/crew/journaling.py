@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from nightcrew.crew.admission import admit_one
+from nightcrew.crew.budget import spend
 from nightcrew.crew.commits import After
 from nightcrew.crew.intake import Work
 from nightcrew.crew.waits import end_if_over
@@ -47,6 +48,8 @@ def write_step(
             step = _call(tx, after, execution, step, now=now, execution_id=after.new_id())
         case StepKind.PUBLISH:
             step = _publish(tx, after, execution, step, now=now)
+        case StepKind.SPEND:
+            step = spend(tx, after, execution, step, now=now)
         case _:
             pass
     if not tx.steps.insert(execution.id, step, lease=execution.lease):

@@ -29,11 +29,14 @@ def rekey(tx: Transaction, after: After, agent: Agent) -> None:
             keep_key(tx, after, agent, execution)
 
 
-def next_of(tx: Transaction, agent: Agent, *, now: datetime) -> Execution | None:
+def next_of(tx: Transaction, agent: Agent, *, now: datetime, fresh: bool = True) -> Execution | None:
     """Claims the one that starts next: a run that goes on, else the first of the key whose turn it is.
 
     A key that has its executions under way is passed over; there are no more of those than the agent has places.
+    Unless `fresh`, nothing begins and only what has begun goes on.
     """
+    if not fresh:
+        return _claimed(tx, agent, runs_only=True, now=now)
     held = agent.state is not AgentState.ACTIVE
     if not agent.spec.execution.concurrency_key:
         return _claimed(tx, agent, people_only=held, now=now)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from nightcrew.crew.agent_moves import end_if_empty
+from nightcrew.crew.budget import count_run_time
 from nightcrew.crew.claims import NOTHING, Claim, claim
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
@@ -48,12 +49,21 @@ class Settled:
 
 def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
     """Writes the end of a run and claims what may start in its place. A lost lease writes nothing."""
-    claimed = _settle(tx, after, settled, now=now)
     run = settled.run
+    if run.agent.spec.limits is not None and run.since is not None and _runs(tx, run.execution):
+        count_run_time(
+            tx, after, run.agent.id, now - run.since, now=now
+        )  # it may pause the agent before the next
+    claimed = _settle(tx, after, settled, now=now)
     if run.agent.spec.gated:
         row = tx.executions.get(run.execution.id)
         give_back(tx, after, run, final=row is None or row.state.final, now=now)
     return claimed
+
+
+def _runs(tx: Transaction, execution: Execution) -> bool:
+    row = tx.executions.get(execution.id)
+    return row is not None and (row.lease, row.state) == (execution.lease, ExecutionState.RUNNING)
 
 
 def _settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:

@@ -25,5 +25,6 @@ def started(
         if execution.lease == 1:
             resolve_fire(tx, execution, FireOutcome.STARTED, now=now)
     return tuple(
-        Claimed(one, agent_for(tx, agent, one), memory, load_journal(tx, one, now=now)) for one in executions
+        Claimed(one, agent_for(tx, agent, one), memory, load_journal(tx, one, now=now), now)
+        for one in executions
     )

@@ -17,6 +17,7 @@ class StepKind(StrEnum):
     EVENT = "event"
     CALL = "call"
     PUBLISH = "publish"
+    SPEND = "spend"
     NOW = "now"
     RANDOM = "random"
 

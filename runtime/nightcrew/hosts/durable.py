@@ -15,6 +15,7 @@ from nightcrew.agent.base_context import CancelFlag, Memory
 from nightcrew.agent.errors import DurableUnavailable, NonRetryable
 from nightcrew.agent.leaving import Leaving, Lost, Parked, Suspended
 from nightcrew.agent.retry import Retry
+from nightcrew.domain.budget import spent
 from nightcrew.domain.durations import format_instant, parse_instant
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.execution import ExecutionError
@@ -208,6 +209,11 @@ class Steps:
             field="data",
         )
         await self._once(StepKind.PUBLISH, named(kind, "type"), "null", detail=detail, digest=hashed(detail))
+
+    async def spend(self, name: str, amount: float) -> None:
+        """Counts what was spent, once."""
+        detail = encode(spent(name, amount))
+        await self._once(StepKind.SPEND, name, "null", detail=detail, digest=hashed(detail))
 
     async def now(self) -> datetime:
         """The time, journaled."""

@@ -60,6 +60,9 @@ class Reads(DeliveryReads, Protocol):
         Order: create_time, update_time, id (default: create_time desc).
         """
 
+    async def usage(self, agent_ids: Sequence[str]) -> dict[str, dict[str, tuple[datetime, int]]]:
+        """Of these agents' counters: since when they count, and the sum."""
+
     async def agents_with_pools(self) -> list[str]:
         """The ids of agents that are not STOPPED and take from pools."""
 

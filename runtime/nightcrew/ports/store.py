@@ -23,6 +23,7 @@ from nightcrew.ports.reads import Reads
 from nightcrew.ports.requests import RequestTable
 from nightcrew.ports.retention import RetentionTable
 from nightcrew.ports.steps import StepTable
+from nightcrew.ports.usage import UsageTable
 
 T = TypeVar("T")
 
@@ -337,6 +338,10 @@ class Transaction(Protocol):
     @property
     def keys(self) -> KeyTable:
         """Executions by their concurrency keys."""
+
+    @property
+    def usage(self) -> UsageTable:
+        """What agents have used of their limits."""
 
     @property
     def requests(self) -> RequestTable:

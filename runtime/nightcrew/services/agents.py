@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from nightcrew.crew.agent_moves import delete_now, move_agent, save
+from nightcrew.crew.budget import check_resume
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.facts import agent_fact
 from nightcrew.crew.firing import fire_before
@@ -226,7 +227,10 @@ class AgentService:
     def _command(
         self, tx: Transaction, after: After, event: AgentEvent, agent_id: str, *, reason: str, now: datetime
     ) -> Agent:
-        return move_agent(tx, after, existing(tx, agent_id), event, now=now, reason=reason)
+        agent = existing(tx, agent_id)
+        if event is AgentEvent.RESUME and agent.spec.limits is not None:
+            check_resume(tx, agent, now=now)
+        return move_agent(tx, after, agent, event, now=now, reason=reason)
 
 
 def add_agent(

@@ -1,6 +1,6 @@
 """What an agent does now: counts, next fires, the last execution, restarts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,10 +8,12 @@ from typing import Final
 
 from nightcrew.crew.filter_faults import NONE, FilterFault
 from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.budget import limits_of, window
 from nightcrew.domain.errors import NotFound
 from nightcrew.domain.fire import ScheduleCursor
 from nightcrew.domain.schedule.catch_up import passed
 from nightcrew.domain.schedule.compile import compile_schedule
+from nightcrew.domain.spec.limits import Per
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.reads import AgentFigures, LastExecution, Reads
 from nightcrew.services.cursors import schedules_of
@@ -29,6 +31,17 @@ class NextFire:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitUsage:
+    """How far an agent is with one of its limits; `used` and `max` in what people see."""
+
+    name: str
+    per: Per
+    used: float
+    max: float
+    window_end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStatus:
     """The status of one agent."""
 
@@ -40,6 +53,7 @@ class AgentStatus:
     consecutive_failures: int = 0
     overdue_count: int = 0
     filter_fault: FilterFault = NONE
+    limits: list[LimitUsage] = field(default_factory=list)
 
 
 class StatusService:
@@ -78,12 +92,15 @@ class StatusService:
         skipped: dict[str, set[tuple[str, datetime]]] = {}
         for skip in await self._reads.skips(scheduled) if scheduled else ():
             skipped.setdefault(skip.agent_id, set()).add((skip.trigger_id, skip.nominal_time))
+        limited = [agent.id for agent in agents if agent.spec.limits is not None]
+        usage = await self._reads.usage(limited) if limited else {}
         return {
             agent.id: self._status(
                 agent,
                 figures.get(agent.id, AgentFigures()),
                 cursors.get(agent.id, ()),
                 skipped.get(agent.id, frozenset()),
+                usage.get(agent.id, {}),
             )
             for agent in agents
         }
@@ -94,6 +111,7 @@ class StatusService:
         figures: AgentFigures,
         cursors: Sequence[ScheduleCursor],
         skipped: AbstractSet[tuple[str, datetime]],
+        usage: Mapping[str, tuple[datetime, int]],
     ) -> AgentStatus:
         return AgentStatus(
             running_count=figures.running,
@@ -102,9 +120,28 @@ class StatusService:
             last_execution=figures.last_execution,
             restarts=self._restarts(agent.id),
             consecutive_failures=agent.consecutive_failures,
+            limits=_limits(agent, usage, self._clock.now()),
             filter_fault=self._filter_faults(agent.id),
             overdue_count=_overdue(agent, cursors, self._clock.now() - OVERDUE_AFTER),
         )
+
+
+def _limits(agent: Agent, usage: Mapping[str, tuple[datetime, int]], now: datetime) -> list[LimitUsage]:
+    """How far it is with each limit, in the window that is now."""
+    found = []
+    for limit in limits_of(agent.spec.limits) if agent.spec.limits is not None else ():
+        start, end = window(limit.per, now)
+        since, used = usage.get(limit.counter, (start, 0))
+        found.append(
+            LimitUsage(
+                name=limit.name,
+                per=limit.per,
+                used=(used if since >= start else 0) / limit.scale,
+                max=limit.most / limit.scale,
+                window_end=end,
+            )
+        )
+    return found
 
 
 def _overdue(agent: Agent, cursors: Sequence[ScheduleCursor], before: datetime) -> int:

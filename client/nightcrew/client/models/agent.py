@@ -48,6 +48,26 @@ class LastExecution:
     end_time: datetime | None
 
 
+class Per(StrEnum):
+    """A window of time, in UTC."""
+
+    UNSPECIFIED = "PER_UNSPECIFIED"
+    HOUR = "PER_HOUR"
+    DAY = "PER_DAY"
+    MONTH = "PER_MONTH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitUsage:
+    """How far an agent is with one of its limits: `used` of `max` in the window that ends then."""
+
+    name: str
+    per: Per
+    used: float
+    max: float
+    window_end: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStatus:
     """What an agent is doing now; `running_count` counts every execution that holds a place."""
@@ -61,6 +81,7 @@ class AgentStatus:
     overdue_count: int = 0
     filter_errors: int = 0
     last_filter_error: str = ""
+    limits: tuple[LimitUsage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,16 +14,19 @@ from nightcrew.client.models.agent import (
     ChangeAction,
     LastExecution,
     LifecycleResult,
+    LimitUsage,
     NextFire,
+    Per,
 )
 from nightcrew.client.wire.enums import EnumTable
 from nightcrew.client.wire.executions import STATES as EXECUTION_STATES
 from nightcrew.client.wire.message_json import to_dict
 from nightcrew.client.wire.message_parse import fill
 from nightcrew.client.wire.times import from_timestamp
-from nightcrew.v1 import agent_pb2, agent_service_pb2, watch_pb2
+from nightcrew.v1 import agent_pb2, agent_service_pb2, limits_pb2, watch_pb2
 
 _STATES = EnumTable(agent_pb2.Agent.State.DESCRIPTOR, AgentState)
+_WINDOWS = EnumTable(limits_pb2.SpendLimit.Per.DESCRIPTOR, Per)
 _ACTIONS = EnumTable(agent_service_pb2.AgentChange.Action.DESCRIPTOR, ChangeAction)
 
 
@@ -71,6 +74,16 @@ def status(wire: agent_pb2.AgentStatus) -> AgentStatus:
         overdue_count=wire.overdue_count,
         filter_errors=wire.filter_errors,
         last_filter_error=wire.last_filter_error,
+        limits=tuple(
+            LimitUsage(
+                name=one.name,
+                per=_WINDOWS[one.per],
+                used=one.used,
+                max=one.max,
+                window_end=from_timestamp(one.window_end) if one.HasField("window_end") else None,
+            )
+            for one in wire.limits
+        ),
     )
 
 

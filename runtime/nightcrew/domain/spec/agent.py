@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.spec.base import Spec
+from nightcrew.domain.spec.limits import AgentLimits
 from nightcrew.domain.spec.policy import ExecutionPolicy, OverlapPolicy, RestartPolicy
 from nightcrew.domain.spec.program import Isolation, Program
 from nightcrew.domain.spec.trigger import Schedule, Trigger
@@ -26,6 +27,7 @@ class AgentSpec(Spec):
     execution: ExecutionPolicy = ExecutionPolicy()
     restart: RestartPolicy = RestartPolicy()
     isolation: Isolation = Isolation.UNSPECIFIED
+    limits: AgentLimits | None = None
 
     @field_validator("triggers", mode="before")
     @classmethod
@@ -56,7 +58,7 @@ class AgentSpec(Spec):
     @cached_property
     def gated(self) -> bool:
         """Whether more than its own places decides when its executions start: such work is never claimed at once."""
-        return bool(self.execution.pools or self.execution.concurrency_key)
+        return bool(self.execution.pools or self.execution.concurrency_key or self.limits is not None)
 
     def trigger(self, trigger_id: str) -> Trigger | None:
         """The trigger of that id, if there is one."""

@@ -30,6 +30,7 @@ from nightcrew.store.sqlite import (
     outbound,
     skips,
     steps,
+    usage,
 )
 from nightcrew.store.sqlite.agent_rows import agent_of
 from nightcrew.store.sqlite.execution_rows import shown_of
@@ -162,6 +163,13 @@ class SqliteReads:
         """A page of agents."""
         rows, token = await self._page(AGENTS, query)
         return Page([agent_of(row) for row in rows], token)
+
+    async def usage(self, agent_ids: Sequence[str]) -> dict[str, dict[str, tuple[datetime, int]]]:
+        """Of these agents' counters: since when they count, and the sum."""
+        found: dict[str, dict[str, tuple[datetime, int]]] = {}
+        for agent_id, name, window, used in await self._pool.fetch(usage.OF, (encode(list(agent_ids)),)):
+            found.setdefault(agent_id, {})[name] = (from_micros(window), used)
+        return found
 
     async def agents_with_pools(self) -> list[str]:
         """The ids of agents that are not STOPPED and take from pools."""

@@ -22,6 +22,7 @@ from nightcrew.store.sqlite.requests import Requests
 from nightcrew.store.sqlite.retention import Retention
 from nightcrew.store.sqlite.skips import Skips
 from nightcrew.store.sqlite.steps import Steps
+from nightcrew.store.sqlite.usage import Usage
 
 
 class SqliteTransaction:
@@ -48,6 +49,7 @@ class SqliteTransaction:
         "retention",
         "skips",
         "steps",
+        "usage",
     )
 
     def __init__(self, connection: sqlite3.Connection, vault: Secrets | None = None) -> None:
@@ -69,6 +71,7 @@ class SqliteTransaction:
         self.outbound = Outbound(connection)
         self.pools = Pools(connection)
         self.keys = Keys(connection)
+        self.usage = Usage(connection)
         self.requests = Requests(connection)
         self.retention = Retention(connection)
 

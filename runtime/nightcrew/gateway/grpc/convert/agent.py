@@ -15,7 +15,7 @@ from nightcrew.gateway.grpc.convert.message import json_of
 from nightcrew.gateway.grpc.convert.times import fill_time
 from nightcrew.gateway.status import code_of
 from nightcrew.services.status import AgentStatus
-from nightcrew.v1 import agent_pb2, execution_pb2
+from nightcrew.v1 import agent_pb2, execution_pb2, limits_pb2
 
 SPECS_KEPT: Final = 4096
 """Specs kept as messages: a list of agents builds each spec once, whoever asks how often."""
@@ -103,6 +103,10 @@ def fill_status(out: agent_pb2.AgentStatus, status: AgentStatus) -> None:
     for fire in status.next_fires:
         following = out.next_fires.add(trigger_id=fire.trigger_id)
         fill_time(following.time, fire.time)
+    for limit in status.limits:
+        one = out.limits.add(name=limit.name, used=limit.used, max=limit.max)
+        one.per = limits_pb2.SpendLimit.Per.Value(limit.per.value)
+        fill_time(one.window_end, limit.window_end)
     last = status.last_execution
     if last is not None:
         out.last_execution.id = last.id
