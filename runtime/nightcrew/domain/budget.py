@@ -96,7 +96,7 @@ def units(amount: float) -> int:
     return int((Decimal(str(amount)) * UNITS).to_integral_value(rounding=ROUND_HALF_EVEN))
 
 
-def spent(name: str, amount: float) -> int:
+def spent(name: object, amount: object) -> int:
     """What a program reports, in units.
 
     Raises:
@@ -104,10 +104,10 @@ def spent(name: str, amount: float) -> int:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidArgument.of("name", f"must match {SPEND_NAME[1:-1]}, not {name!r}")
-    right = isinstance(amount, int | float | Decimal) and not isinstance(amount, bool)
-    if not right or not 0 <= amount <= MAX_AMOUNT:
+    number = amount if isinstance(amount, int | float) and not isinstance(amount, bool) else -1
+    if not 0 <= number <= MAX_AMOUNT:
         raise InvalidArgument.of("amount", f"must be a number from 0 to {MAX_AMOUNT}, not {amount!r}")
-    return units(amount)
+    return units(number)
 
 
 def plain(used: int, scale: int) -> str:
