@@ -112,3 +112,38 @@ def test_wrong_use_of_the_commands_is_told_in_a_line(up, tmp_path):
         assert says in done.stderr
         assert done.stderr.count("\n") == 1
     assert not crew.data.exists()
+
+
+def test_damage_that_is_met_at_work_stops_writing_and_is_told(up, agents, tmp_path):
+    """Also that of a file too large to be looked through at each start: here it comes while the runtime is up."""
+    crew = up(agents("basics")).start()
+    assert crew.cli("agents", "trigger", "hello", "--wait", "10s").returncode == 0
+    path = crew.data / "nightcrew.db"
+    assert local(crew, "backup", str(tmp_path / "b.db")).returncode == 0
+    crew.stop()
+    crew.start()  # its log is new: pages are read from the file
+    with closing(sqlite3.connect(path)) as connection:
+        pages = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'backfills'"
+        ).fetchall()
+    with path.open("r+b") as file:
+        for (page,) in pages:
+            file.seek((page - 1) * 4096)
+            file.write(b"\xff" * 4096)
+    met = crew.grpcurl("nightcrew.v1.ScheduleService/ListBackfills")
+    assert "Code: Unavailable" in met.stderr, (met.stdout, met.stderr)
+    refused = crew.cli("agents", "trigger", "hello")
+    assert refused.returncode == 1
+    assert "nightcrew doctor" in refused.stderr
+    assert "hello" in crew.cli("agents", "list").stdout, "reads go on"
+    ready = run(["curl", "-s", f"http://{crew.web}/readyz"])
+    assert json.loads(ready.stdout)["status"] == "store_damaged"
+    assert crew.stderr().count("the store is damaged") == 1
+    crew.stop()
+    crew.launch()
+    assert crew.wait(30) == 1
+    assert "nightcrew restore FILE" in crew.stderr().splitlines()[-1]
+    assert local(crew, "restore", str(tmp_path / "b.db")).returncode == 0
+    crew.start()
+    assert crew.cli("agents", "trigger", "hello", "--wait", "10s").returncode == 0
+    assert crew.stop() == 0

@@ -65,6 +65,47 @@ async def test_a_full_disk_inside_a_unit(store, make):
     assert len(await store.reads.events_after(0, limit=100)) == 31
 
 
+REQUESTS = "SELECT * FROM requests"
+ROOT_PAGE = "SELECT rootpage FROM sqlite_schema WHERE name = 'requests'"
+
+
+async def test_a_page_that_is_damaged_while_it_is_in_use(tmp_path, make):
+    """What was answered stays and can be read; nothing more is written, whoever met the page first."""
+    folder = tmp_path / "data"
+    for reader in (False, True):
+        store = SqliteStore(folder, clock=ManualClock(), ids=SystemIds())
+        await store.open()
+        for _ in range(3):
+            await store.write(lambda tx: tx.events.append(make.event()))
+        await store.write(lambda tx: tx.set_meta("kept", "x"))
+        assert store.damage == ""
+        whole = (folder / FILE_NAME).read_bytes()
+        (page,) = await store.write(lambda tx: tx._execute(ROOT_PAGE).fetchone())
+        await store.write(lambda tx: tx._execute("PRAGMA shrink_memory"))
+        with (folder / FILE_NAME).open("r+b") as file:
+            file.seek((page - 1) * 4096)
+            file.write(b"\xff" * 4096)
+        with pytest.raises(StoreError) as caught:
+            await (
+                store._pool.fetch(REQUESTS)
+                if reader
+                else store.write(lambda tx: tx._execute(REQUESTS).fetchall())
+            )
+        assert caught.value.metadata["cause"] == "corrupt"
+        assert "malformed" in store.damage
+        for _ in range(2):
+            with pytest.raises(StoreError, match="nightcrew doctor") as caught:
+                await store.write(lambda tx: tx.events.append(make.event()))
+            assert caught.value.metadata["cause"] == "damaged"
+        assert (await store.reads.event_bounds())[1] == (6 if reader else 3)
+        await store.close()
+        with pytest.raises(StoreError, match="nightcrew restore"):
+            await store.open()
+        raw = bytearray((folder / FILE_NAME).read_bytes())
+        raw[(page - 1) * 4096 : page * 4096] = whole[(page - 1) * 4096 : page * 4096]
+        (folder / FILE_NAME).write_bytes(raw)
+
+
 async def test_a_read_only_connection(store, make):
     await store.write(lambda tx: tx.events.append(make.event()))
     await store.write(lambda tx: tx._execute("PRAGMA query_only = ON"))

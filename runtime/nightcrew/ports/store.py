@@ -366,6 +366,10 @@ class Store(Protocol):
         """New whenever sequences may have been used by another history (a new or a restored file)."""
 
     @property
+    def damage(self) -> str:
+        """What was found if what is stored turned out to be damaged: nothing more is written; empty if it did not."""
+
+    @property
     def location(self) -> str:
         """What GetRuntime shows, such as `sqlite:.nightcrew/nightcrew.db`."""
 

@@ -50,6 +50,11 @@ class RuntimeService:
         self._guard = guard
         self._drain = drain
 
+    @property
+    def damage(self) -> str:
+        """What was found if the store turned out to be damaged; empty if it did not."""
+        return self._store.damage
+
     async def info(self) -> RuntimeInfo:
         """What it is, and how much it has to do."""
         return RuntimeInfo(

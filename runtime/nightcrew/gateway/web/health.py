@@ -1,4 +1,4 @@
-"""`/healthz`: the process answers. `/readyz`: it takes work, and its store can be read."""
+"""`/healthz`: the process answers. `/readyz`: it takes work, and its store can be read and written."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,6 +19,8 @@ def routes(use_cases: UseCases) -> list[Route]:
             info = await use_cases.runtime.info()
         except NightcrewError as error:
             return JSONResponse({"status": "store_unavailable", "detail": error.message}, 503)
+        if use_cases.runtime.damage:
+            return JSONResponse({"status": "store_damaged", "detail": use_cases.runtime.damage}, 503)
         if info.draining:
             return JSONResponse({"status": "draining", "detail": "the runtime drains"}, 503)
         return JSONResponse({"status": "ready", "version": info.version})

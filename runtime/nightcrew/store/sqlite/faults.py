@@ -4,7 +4,15 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from nightcrew.domain.errors import CommitUnknown, NightcrewError, StoreError
+
+TO_DO: Final = (
+    "stop the runtime, run `nightcrew doctor --full`, and put a backup back with `nightcrew restore FILE`"
+)
+
+log = structlog.get_logger(__name__)
 
 _CAUSES: Final[dict[int, tuple[str, str]]] = {
     sqlite3.SQLITE_FULL: ("disk_full", "the disk (or the file's quota) is full: free some space"),
@@ -49,6 +57,32 @@ def commit_failed(error: sqlite3.Error, path: Path) -> StoreError:
         f"whether the commit took place is not known; read before trying again. {known.message}",
         metadata=known.metadata,
     )
+
+
+class Damage:
+    """Remembers that the file was found damaged while it is in use: from then on nothing is written to it.
+
+    What is written to a file whose pages contradict each other may spoil more of it. Reads go on where they can.
+    """
+
+    def __init__(self) -> None:
+        self.found = ""
+
+    def look(self, error: BaseException | None) -> None:
+        """Takes notice of an error that says so; told in the log, once."""
+        if isinstance(error, StoreError) and error.metadata.get("cause") == "corrupt" and not self.found:
+            self.found = error.message
+            log.critical(
+                "the store is damaged: nothing more is written to it", error=error.message, to_do=TO_DO
+            )
+
+    def refuse(self) -> None:
+        """Raises StoreError if damage was found."""
+        if self.found:
+            raise StoreError(
+                f"nothing is written, since the store was found damaged ({self.found}): {TO_DO}",
+                metadata={"cause": "damaged"},
+            )
 
 
 def answerable(error: BaseException, path: Path) -> BaseException:

@@ -11,7 +11,7 @@ from nightcrew.domain.errors import StoreError
 from nightcrew.ports.secrets import Secrets
 from nightcrew.ports.store import Transaction
 from nightcrew.store.sqlite.connection import open_writer
-from nightcrew.store.sqlite.faults import answerable, commit_failed, translated
+from nightcrew.store.sqlite.faults import Damage, answerable, commit_failed, translated
 from nightcrew.store.sqlite.transaction import SqliteTransaction
 
 BATCH_SECONDS: Final = 0.004
@@ -53,12 +53,20 @@ class GroupCommit:
         bounded: Whether a batch is cut when it has taken long.
         synced: Whether a commit waits until the disk has it; without, it outlives the process, not the machine.
         vault: What seals secrets.
+        damage: Where it is noted that the file is damaged.
     """
 
     def __init__(
-        self, path: Path, *, bounded: bool = True, synced: bool = True, vault: Secrets | None = None
+        self,
+        path: Path,
+        *,
+        bounded: bool = True,
+        synced: bool = True,
+        vault: Secrets | None = None,
+        damage: Damage | None = None,
     ) -> None:
         self._path = path
+        self._damage = damage or Damage()
         self._bounded = bounded
         self._synced = synced
         self._vault = vault
@@ -158,6 +166,7 @@ class GroupCommit:
         return len(jobs)
 
     def _begin(self) -> tuple[sqlite3.Connection, SqliteTransaction]:
+        self._damage.refuse()
         connection, transaction = self.open()
         connection.execute("BEGIN IMMEDIATE")
         # Nobody else should write, but a person with an sqlite3 shell can; this number tells.
@@ -173,6 +182,7 @@ class GroupCommit:
             job.value = job.unit(transaction)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is its caller's and must not end the writer
             job.error = answerable(error, self._path)
+            self._damage.look(job.error)
 
     def _commit(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
         try:
@@ -182,6 +192,7 @@ class GroupCommit:
             # Those that had failed by themselves too: what they saw of the others' work is not there now.
             for job in jobs:
                 job.value, job.error = None, commit_failed(error, self._path)
+                self._damage.look(job.error)
         else:
             self.commits += 1
             if self._transaction is not None:
@@ -202,4 +213,5 @@ class GroupCommit:
         for job in jobs:
             told = translated(error, self._path) if isinstance(error, sqlite3.Error) else error
             job.value, job.error = None, StoreError(told.message, metadata=told.metadata)
+            self._damage.look(told)
             job.error.__cause__ = error

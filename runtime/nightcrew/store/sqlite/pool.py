@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from nightcrew.domain.errors import StoreError
 from nightcrew.store.sqlite.connection import Reader, open_reader
-from nightcrew.store.sqlite.faults import translated
+from nightcrew.store.sqlite.faults import Damage, translated
 
 READERS: Final = 3
 
@@ -17,9 +17,15 @@ class ReaderPool:
     """Runs one SELECT at a time on each connection; the one used last is used next, for its warm cache."""
 
     def __init__(
-        self, path: Path, *, size: int = READERS, connect: Callable[[Path], Awaitable[Reader]] = open_reader
+        self,
+        path: Path,
+        *,
+        size: int = READERS,
+        connect: Callable[[Path], Awaitable[Reader]] = open_reader,
+        damage: Damage | None = None,
     ) -> None:
         self._path = path
+        self._damage = damage or Damage()
         self._connect = connect
         self._size = size
         self._all: list[Reader] = []
@@ -64,7 +70,9 @@ class ReaderPool:
         try:
             rows = await connection.execute_fetchall(sql, values)
         except sqlite3.Error as error:
-            raise translated(error, self._path) from error
+            told = translated(error, self._path)
+            self._damage.look(told)
+            raise told from error
         except ValueError as error:
             raise StoreError("the store was closed", metadata={"cause": "closed"}) from error
         finally:

@@ -11,6 +11,7 @@ from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.secrets import Secrets
 from nightcrew.ports.store import Transaction
 from nightcrew.store.sqlite.connection import open_loop_reader
+from nightcrew.store.sqlite.faults import Damage
 from nightcrew.store.sqlite.folder import FILE_NAME, make_folder
 from nightcrew.store.sqlite.group import GroupCommit
 from nightcrew.store.sqlite.history import History, read_note, settle, write_note
@@ -54,13 +55,16 @@ class SqliteStore:
         self._clock = clock
         self._ids = ids
         self._lock = FolderLock(folder)
+        self._damage = damage = Damage()
         if on_loop:
             # Unbounded: how far a batch gets must not hang on how fast the machine is.
-            lane: Lane = LoopLane(GroupCommit(self._path, bounded=False, synced=False, vault=vault))
-            self._pool = ReaderPool(self._path, size=1, connect=open_loop_reader)
+            lane: Lane = LoopLane(
+                GroupCommit(self._path, bounded=False, synced=False, vault=vault, damage=damage)
+            )
+            self._pool = ReaderPool(self._path, size=1, connect=open_loop_reader, damage=damage)
         else:
-            lane = ThreadLane(GroupCommit(self._path, vault=vault), lend_seconds=lend_seconds)
-            self._pool = ReaderPool(self._path)
+            lane = ThreadLane(GroupCommit(self._path, vault=vault, damage=damage), lend_seconds=lend_seconds)
+            self._pool = ReaderPool(self._path, damage=damage)
         self._writer = Writer(lane)
         self._reads = SqliteReads(self._pool, vault)
         self._incarnation = ""
@@ -71,6 +75,11 @@ class SqliteStore:
     def incarnation(self) -> str:
         """New whenever sequences may have been used by another history; known once the store is open."""
         return self._incarnation
+
+    @property
+    def damage(self) -> str:
+        """What was found if the file turned out to be damaged (ports.store.Store); empty if it did not."""
+        return self._damage.found
 
     @property
     def location(self) -> str:
@@ -102,6 +111,7 @@ class SqliteStore:
             raise StoreError("the store is open already", metadata={"cause": "open"})
         make_folder(self._folder)
         self._lock.take()
+        self._damage.found = ""
         self._turning = True
         try:
             await asyncio.to_thread(prepare, self._path, shipped(), now=self._clock.now())
