@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from nightcrew.agent import BudgetExceeded, Context, Limits, SyncContext, agent, every
+from nightcrew.crew.faults import fail_agent
 from nightcrew.domain.agent import AgentState
 from nightcrew.domain.errors import FailedPrecondition, InvalidArgument
 from nightcrew.domain.execution import ExecutionState
@@ -274,3 +275,32 @@ def test_limits_in_a_decorator():
     for wrong in ({"executions_per_hour": -1}, {"spend_per_day": {"usd": -1}}, {"spend_per_day": 5}):
         with pytest.raises(InvalidArgument):
             Limits(**wrong)
+
+
+@pytest.mark.parametrize("state", [AgentState.ERROR, AgentState.STOPPING])
+async def test_an_agent_that_takes_no_work_stays_as_it_is_when_it_passes_a_limit(state):
+    go = asyncio.Event()
+
+    @agent(limits=Limits(spend_per_day={"usd": 1}))
+    async def late(ctx: Context):
+        try:
+            await go.wait()
+        finally:
+            await ctx.spend("usd", 5)
+
+    async with Box(late) as box:
+        await box.trigger("late")
+        if state is AgentState.ERROR:
+            await box.engine.commits.run(
+                lambda tx, after: fail_agent(tx, after, "late", reason="test", now=box.now)
+            )
+        else:
+            await box.command("stop", "late")
+        go.set()
+        await box.settle()
+        assert (await used(box, "late"))["usd DAY"] == (5, 1)
+        found = await box.agent("late")
+        assert (found.state, await paused(box, "late")) == (
+            AgentState.ERROR if state is AgentState.ERROR else AgentState.STOPPED,
+            [],
+        )

@@ -30,6 +30,7 @@ _CHILDREN: Final = (
     "DELETE FROM steps WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
     "DELETE FROM signals WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
     "DELETE FROM waits WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
+    "DELETE FROM pool_places WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
     "DELETE FROM executions WHERE agent_id = ?",
     "DELETE FROM fires WHERE agent_id = ?",
     "DELETE FROM schedule_cursors WHERE agent_id = ?",
