@@ -212,3 +212,42 @@ async def test_with_a_pool_both_decide(customers):
             assert len(set(customers.inside)) == len(customers.inside)
             await customers.all_out(box)
         assert sorted(customers.order) == list("aaabc")
+
+
+async def test_a_cancel_of_what_waits_lets_the_next_of_its_key_begin():
+    @agent(id="a", max_concurrency=0, concurrency_key="input.customer")
+    async def work(ctx: Context, customer: str):
+        await ctx.wait_signal("never")
+
+    async with Box(work) as box:
+        await put(box, *of("aa"))
+        first, second = await box.executions()
+        await box.services.executions.cancel(first.id, reason="", request=Request(method="test"))
+        await box.settle()
+        assert (await box.execution(first.id)).state is ExecutionState.CANCELLED
+        assert (await box.execution(second.id)).state is ExecutionState.WAITING
+
+
+async def test_a_total_timeout_of_what_waits_lets_the_next_of_its_key_begin():
+    @agent(id="a", max_concurrency=0, concurrency_key="input.customer", total_timeout=60)
+    async def work(ctx: Context, customer: str):
+        await ctx.wait_signal("never")
+
+    async with Box(work) as box:
+        await put(box, *of("a"))
+        await box.advance(seconds=30)
+        await put(box, *of("a"))
+        await box.advance(seconds=31)
+        states = [one.state for one in await box.executions()]
+        assert states == [ExecutionState.TIMED_OUT, ExecutionState.WAITING]
+
+
+async def test_keys_that_have_nothing_to_start_are_looked_at_once(customers):
+    async with Box(customers.agent()) as box:
+        await put(box, *({"customer": f"c{number}"} for number in range(200)))
+        await put(box, *({"customer": f"c{number}"} for number in range(200)))
+        ready = await box.engine.store.write(lambda tx: tx.keys.following("a", None))
+        assert ready is None
+        while customers.inside:
+            await customers.all_out(box)
+        assert len(customers.order) == 400

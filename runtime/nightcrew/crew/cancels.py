@@ -83,6 +83,8 @@ def end_idle(
         tx.executions.mark_cancel(execution.id, reason=reason)
     if not tx.executions.end_idle(execution.id, state=state, now=now, error=error):
         return
+    if tx.keys.some:
+        tx.keys.release(execution.id)
     after.ended.append(execution.id)
     after.append(tx, execution_fact(execution, state, now=now, error=error, reason=reason, actor=actor))
     tell_caller(tx, after, execution, state, now=now, error_text=reason if error is None else error.message)

@@ -79,11 +79,9 @@ def next_free(tx: Transaction, after: After, name: str, *, now: datetime) -> int
     return None if pool is None else _room(tx, pool, now=now).again
 
 
-def give_back(tx: Transaction, after: After, run: Claimed, *, final: bool, now: datetime) -> None:
-    """A run has left its host: its places are others', its key's if it has ended."""
+def give_back(tx: Transaction, after: After, run: Claimed, *, now: datetime) -> None:
+    """A run has left its host: its places in pools are others'."""
     tx.pools.give_back(run.execution.id)
-    if final:
-        tx.keys.release(run.execution.id)
     if after.claiming:
         serve_lines(tx, after, run.agent.spec.execution.pools, now=now)
 

@@ -8,6 +8,7 @@ from nightcrew.domain.concurrency_key import FIELD, NO_KEY, KeyUnknown, compile_
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.execution import Execution
 from nightcrew.domain.policies import max_per_key
+from nightcrew.domain.spec.policy import ExecutionPolicy
 from nightcrew.ports.store import Transaction
 
 
@@ -21,6 +22,14 @@ def keep_key(tx: Transaction, after: After, agent: Agent, execution: Execution) 
     tx.keys.put(execution.id, agent_id=agent.id, key=key, priority=execution.priority, held=execution.started)
 
 
+def keys_differ(one: ExecutionPolicy, other: ExecutionPolicy) -> bool:
+    """Whether what is open must be looked at anew."""
+    return (one.concurrency_key, one.max_concurrency_per_key) != (
+        other.concurrency_key,
+        other.max_concurrency_per_key,
+    )
+
+
 def rekey(tx: Transaction, after: After, agent: Agent) -> None:
     """Tells the keys of everything that is open anew: the agent's expression has changed."""
     tx.keys.forget(agent.id)
@@ -32,7 +41,7 @@ def rekey(tx: Transaction, after: After, agent: Agent) -> None:
 def next_of(tx: Transaction, agent: Agent, *, now: datetime, fresh: bool = True) -> Execution | None:
     """Claims the one that starts next: a run that goes on, else the first of the key whose turn it is.
 
-    A key that has its executions under way is passed over; there are no more of those than the agent has places.
+    A key that has nothing to start is looked at once, and again when one of its executions is queued or ends.
     Unless `fresh`, nothing begins and only what has begun goes on.
     """
     if not fresh:
@@ -73,6 +82,7 @@ def _next_in_turn(tx: Transaction, agent: Agent) -> str | None:
             if head is not None:
                 tx.keys.set_turn(agent.id, key)
                 return head
+        tx.keys.rest(agent.id, key)
         key = tx.keys.following(agent.id, key)
 
 

@@ -66,6 +66,8 @@ def _end(
 ) -> bool:
     ended = tx.executions.finish(execution.id, lease=execution.lease, state=state, now=now, error=error)
     if ended:
+        if tx.keys.some:
+            tx.keys.release(execution.id)
         after.ended.append(execution.id)
         after.append(
             tx, execution_fact(execution, state, now=now, error=error, reason=execution.cancel_reason)

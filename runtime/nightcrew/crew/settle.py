@@ -56,8 +56,7 @@ def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) ->
         )  # it may pause the agent before the next
     claimed = _settle(tx, after, settled, now=now)
     if run.agent.spec.gated:
-        row = tx.executions.get(run.execution.id)
-        give_back(tx, after, run, final=row is None or row.state.final, now=now)
+        give_back(tx, after, run, now=now)
     return claimed
 
 
@@ -180,14 +179,19 @@ def _write(
                 execution.id, lease=execution.lease, unclean=verdict.unclean, error=verdict.error
             )
         case _:
-            return tx.executions.finish(
-                execution.id,
-                lease=execution.lease,
-                state=state,
-                now=now,
-                result=settled.result,
-                error=verdict.error,
-            )
+            return _finish(tx, settled, verdict, state, now=now)
+
+
+def _finish(
+    tx: Transaction, settled: Settled, verdict: Verdict, state: ExecutionState, *, now: datetime
+) -> bool:
+    execution = settled.run.execution
+    ended = tx.executions.finish(
+        execution.id, lease=execution.lease, state=state, now=now, result=settled.result, error=verdict.error
+    )
+    if ended and settled.run.agent.spec.gated:
+        tx.keys.release(execution.id)
+    return ended
 
 
 def _forget_failed(tx: Transaction, execution_id: str) -> None:

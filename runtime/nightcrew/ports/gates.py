@@ -34,11 +34,18 @@ class PoolTable(Protocol):
 class KeyTable(Protocol):
     """Executions by their concurrency keys, within a transaction."""
 
+    @property
+    def some(self) -> bool:
+        """Whether any execution may have a key: a runtime without keys pays no more than this look."""
+
     def put(self, execution_id: str, *, agent_id: str, key: str, priority: int, held: bool = False) -> None:
         """Keeps the key of an open execution, in place of one that it had."""
 
     def following(self, agent_id: str, after: str | None) -> str | None:
-        """The first key after one, in their order, that has executions which have not begun; None: from the first."""
+        """The first key after one, in their order, that may have something to start; None: from the first."""
+
+    def rest(self, agent_id: str, key: str) -> None:
+        """A key has nothing to start until one of its executions is queued or ends."""
 
     def held(self, agent_id: str, key: str, *, cap: int) -> int:
         """How many executions of a key have begun and are open; counting stops at `cap`."""
@@ -65,4 +72,4 @@ class KeyTable(Protocol):
         """Forgets every key of an agent."""
 
     def tidy(self) -> None:
-        """Forgets executions that have ended."""
+        """Forgets executions that have ended, and has every key looked at that has a backlog."""

@@ -10,7 +10,7 @@ from nightcrew.crew.budget import check_resume
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.facts import agent_fact
 from nightcrew.crew.firing import fire_before
-from nightcrew.crew.keys import rekey
+from nightcrew.crew.keys import keys_differ, rekey
 from nightcrew.crew.lagging import sync_lags
 from nightcrew.crew.waits import wake_parked
 from nightcrew.domain.agent import Agent, AgentState
@@ -298,7 +298,7 @@ def change_agent(tx: Transaction, after: After, agent: Agent, manifest: Manifest
     after.append(tx, agent_fact(AGENT_UPDATED, new, now=now, before=agent))
     after.schedules.append(agent.id)
     if changed_spec:
-        if spec.execution.concurrency_key != agent.spec.execution.concurrency_key:
+        if keys_differ(spec.execution, agent.spec.execution):
             rekey(tx, after, new)
         after.changed.append(agent.id)
         wake_parked(tx, after, now=now, agent_id=agent.id)

@@ -40,6 +40,7 @@ _CHILDREN: Final = (
     "DELETE FROM webhook_deliveries WHERE agent_id = ?",
     "DELETE FROM agent_memory WHERE agent_id = ?",
     "DELETE FROM keyed WHERE agent_id = ?",
+    "DELETE FROM ready_keys WHERE agent_id = ?",
     "DELETE FROM key_turns WHERE agent_id = ?",
     "DELETE FROM pool_line WHERE agent_id = ?",
     "DELETE FROM usage WHERE agent_id = ?",

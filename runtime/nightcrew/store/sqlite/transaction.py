@@ -81,6 +81,7 @@ class SqliteTransaction:
         self.skips.forget_all()
         self.steps.forget_all()
         self.lags.forget_all()
+        self.keys.forget_all()
         self.event_calls.forget_all()
         self._places.forget_all()
         self.event_triggers.undone()
