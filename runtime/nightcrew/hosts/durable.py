@@ -34,6 +34,8 @@ from nightcrew.programs.step_error import revived, step_error
 
 T = TypeVar("T")
 
+_ONCE: Final = resolve(RetryPolicy())
+"""A step of which nobody says how often it is tried."""
 _step: Final[ContextVar[str]] = ContextVar("nightcrew_step", default="")
 """The key of the step that runs; empty outside of steps."""
 
@@ -139,7 +141,7 @@ class Steps:
         place, known = self._come_to(StepKind.STEP, name, digest=digest_of(args, kwargs), key=key)
         if known is not None and known.state.ended:
             return answer(known)
-        policy = resolve(retry.policy if retry is not None else RetryPolicy())
+        policy = _ONCE if retry is None else resolve(retry.policy)
         begun = known.start_time if known is not None else self._now()
         attempt = known.attempts if known is not None else 0
         if known is not None and known.until is not None:
@@ -162,8 +164,8 @@ class Steps:
                     await self._write(replace(ended, state=StepState.RUNNING, until=again, end_time=None))
                 )
             else:
-                ended = entry(place, begun, attempts=attempt, end=self._now())
-                await self._write(replace(ended, state=StepState.SUCCEEDED, result=text))
+                now, done = self._now(), StepState.SUCCEEDED
+                await self._write(entry(place, begun, attempts=attempt, end=now, state=done, result=text))
                 return decode(text)
 
     async def sleep(self, span: timedelta) -> None:
@@ -303,8 +305,8 @@ class Steps:
         """Something that is done by being journaled."""
         place, known = self._come_to(kind, name, digest=digest)
         if known is None:
-            begun = entry(place, self._now(), end=self._now())
-            known = await self._write(replace(begun, state=StepState.SUCCEEDED, result=result, detail=detail))
+            now, done = self._now(), StepState.SUCCEEDED
+            known = await self._write(entry(place, now, end=now, state=done, result=result, detail=detail))
         return answer(known)
 
     async def _wait(
@@ -321,10 +323,9 @@ class Steps:
         place, known = self._come_to(kind, name, digest=digest)
         if known is None:
             now = self._now()
-            begun = entry(place, now, awaited=awaited, detail=detail)
-            known = await self._write(
-                replace(begun, state=StepState.WAITING, until=None if timeout is None else now + timeout)
-            )
+            until = None if timeout is None else now + timeout
+            begun = entry(place, now, state=StepState.WAITING, until=until, awaited=awaited, detail=detail)
+            known = await self._write(begun)
         return answer(await self._until(known))
 
     async def _until(self, step: Step) -> Step:

@@ -13,8 +13,15 @@ from nightcrew.programs.result import plain_value
 from nightcrew.programs.step_error import revived
 
 
-def entry(place: Place, begun: datetime, *, end: datetime | None = None, **more: Any) -> Step:
-    """The entry of a place that is under way, unless `more` says otherwise."""
+def entry(
+    place: Place,
+    begun: datetime,
+    *,
+    end: datetime | None = None,
+    state: StepState = StepState.RUNNING,
+    **more: Any,
+) -> Step:
+    """The entry of a place that is under way, unless `state` and `more` say otherwise."""
     return Step(
         key=place.key,
         branch=place.branch,
@@ -22,7 +29,7 @@ def entry(place: Place, begun: datetime, *, end: datetime | None = None, **more:
         ordinal=place.ordinal,
         kind=place.kind,
         digest=place.digest,
-        state=StepState.RUNNING,
+        state=state,
         start_time=begun,
         end_time=end,
         **more,
