@@ -11,13 +11,15 @@ from typing import Any
 import psutil
 from benchmarks.crew import in_its_own_process, in_process, register, report, rows, rss_of, spec
 
+from nightcrew.app.runtime import Runtime
 from nightcrew.client import Client
 from nightcrew.client.models.event import NewEvent
 from nightcrew.services.executions import Triggering
 from nightcrew.services.once import Request
 
-SLOWEST = 900
-"""Waits a second that are entered at least: so far ahead lies the moment at which they are due."""
+PACE = 2000
+"""So many are entered first, to see how far ahead the moment must lie at which the others are due."""
+SLACK = 1.7
 AHEAD = 20.0
 FAR = 86_400.0
 BATCH = 500
@@ -34,9 +36,7 @@ ORDER = (
 
 
 async def run(folder: Path, *, n: int, agents: int, kinds: Sequence[str], wakes: str = "time") -> None:
-    calls = n // len(kinds) if "call" in kinds else 0
-    due = time.time() + (AHEAD + (n + calls) / SLOWEST if wakes == "time" else FAR)
-    entered = await enter(folder, n, agents, kinds, due)
+    due, entered = await enter(folder, n, agents, kinds, timed=wakes == "time")
     with in_its_own_process(folder) as (address, server, took):
         memory = rss_of(server)
         async with Client(address) as crew, bystander(crew, server) as seen:
@@ -69,28 +69,44 @@ async def run(folder: Path, *, n: int, agents: int, kinds: Sequence[str], wakes:
     )
 
 
-async def enter(folder: Path, n: int, agents: int, kinds: Sequence[str], due: float) -> float:
-    """Seconds until so many wait, on disk."""
+async def enter(
+    folder: Path, n: int, agents: int, kinds: Sequence[str], *, timed: bool
+) -> tuple[float, float]:
+    """Has so many wait, on disk; gives when they are due, and how many seconds it took."""
     waiting = {**spec("waiter"), "execution": UNBOUND}
     async with in_process(folder) as box:
         await register(box, ((f"a{i}", waiting) for i in range(agents)))
         await register(box, [("beneath", {**spec("child"), "execution": UNBOUND}), ("beside", spec("noop"))])
-        begun = time.perf_counter()
-        for start in range(0, n, BATCH):
-            wishes = [
-                Triggering(
-                    agent_id=f"a{i % agents}",
-                    request=Request(method="bench"),
-                    input={"kind": kinds[i % len(kinds)], "due": due},
-                )
-                for i in range(start, min(start + BATCH, n))
-            ]
-            for one in await box.services.executions.trigger_many(wishes):
-                if isinstance(one, Exception):
-                    raise one
-        while rows(folder, WAITING) != [(n,)]:  # noqa: ASYNC110 - the file is asked
-            await asyncio.sleep(0.1)
-        return time.perf_counter() - begun
+        await register(box, [("pace", waiting)])
+        far = time.time() + FAR
+        pace = await let_wait(box, folder, min(PACE, n), ["pace"], kinds, far)
+        due = time.time() + AHEAD + SLACK * n * pace / min(PACE, n) if timed else far
+        took = await let_wait(box, folder, n, [f"a{i}" for i in range(agents)], kinds, due)
+    return due, took
+
+
+async def let_wait(
+    box: Runtime, folder: Path, n: int, agents: Sequence[str], kinds: Sequence[str], due: float
+) -> float:
+    """Triggers so many and returns how many seconds it took until all wait, on disk."""
+    begun = time.perf_counter()
+    for start in range(0, n, BATCH):
+        wishes = [
+            Triggering(
+                agent_id=agents[i % len(agents)],
+                request=Request(method="bench"),
+                input={"kind": kinds[i % len(kinds)], "due": due},
+            )
+            for i in range(start, min(start + BATCH, n))
+        ]
+        for one in await box.services.executions.trigger_many(wishes):
+            if isinstance(one, Exception):
+                raise one
+    like = WAITING.replace("a%", f"{agents[0][:1]}%")
+    while rows(folder, like) != [(n,)]:
+        assert time.time() < due, "they are due before all of them wait: the machine is too busy"
+        await asyncio.sleep(0.1)
+    return time.perf_counter() - begun
 
 
 @asynccontextmanager
@@ -120,7 +136,7 @@ async def wake(crew: Client, folder: Path, wakes: str) -> None:
     if wakes == "event":
         await crew.events.publish([NewEvent(type="bench.go", source="/bench")])
     elif wakes == "signals":
-        waiting = iter(rows(folder, "SELECT id FROM executions WHERE state = 'STATE_WAITING'"))
+        waiting = iter(rows(folder, WAITING.replace("count(*)", "id")))
 
         async def send() -> None:
             for (execution_id,) in waiting:
