@@ -18,6 +18,8 @@ import psutil
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig
 
+DATABASE = "nightcrew_bench"
+_DROP = f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"
 _SAFE = "SELECT current_setting('fsync'), current_setting('synchronous_commit')"
 
 
@@ -29,6 +31,7 @@ def synced(engine: sa.Engine) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
+        assert cursor.execute("PRAGMA synchronous").fetchone() == (2,)
         cursor.close()
 
 
@@ -39,9 +42,30 @@ def config(url: str) -> DBOSConfig:
         synced(engine)
         made["system_database_engine"] = engine
     else:
-        with sa.create_engine(url).connect() as connection:
-            assert tuple(connection.execute(sa.text(_SAFE)).one()) == ("on", "on")
+        made["system_database_url"] = fresh(url)
     return made
+
+
+def fresh(url: str) -> str:
+    """The URL of a database of our own on a server, made anew.
+
+    Raises:
+        SystemExit: The server does not wait for its disk: that would be another race.
+    """
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        if tuple(connection.execute(sa.text(_SAFE)).one()) != ("on", "on"):
+            raise SystemExit("PostgreSQL has fsync or synchronous_commit off")
+        connection.execute(sa.text(_DROP))
+        connection.execute(sa.text(f"CREATE DATABASE {DATABASE}"))
+    server.dispose()
+    return str(sa.make_url(url).set(database=DATABASE).render_as_string(hide_password=False))
+
+
+def drop(url: str) -> None:
+    """The server is as it was."""
+    with sa.create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(sa.text(_DROP))
 
 
 @DBOS.step()
@@ -77,6 +101,8 @@ async def main(url: str, workflows: int, steps: int) -> None:
     print(json.dumps(figures), flush=True)
     with contextlib.suppress(Exception):
         DBOS.destroy(workflow_completion_timeout_sec=0)
+    if not url.startswith("sqlite"):
+        drop(url)
 
 
 if __name__ == "__main__":

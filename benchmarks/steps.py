@@ -17,7 +17,7 @@ from nightcrew.services.once import Request
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / ".venv-peers"
 """An environment of the peers' own: what they need must not meet what we need."""
-POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
+POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 DBOS = "dbos>=3.4,<4"
 
 
