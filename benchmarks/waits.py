@@ -1,5 +1,7 @@
-"""Waits: very many executions that leave memory, a restart, and all of them woken in the same second, by time, by
-one event or by a signal each; beside them somebody who triggers another agent all the time."""
+"""Waits: very many that leave memory, a restart, and all of them woken at once, by time, an event or a signal each.
+
+Beside them somebody triggers another agent all the time.
+"""
 
 import asyncio
 import time

@@ -119,9 +119,7 @@ async def killed_at_random_steps(
         given = {"folder": str(folder), "steps": steps, "abreast": abreast}
         execution = await client.agents.trigger(agent, given)
         for goal in goals:
-            await holds(
-                lambda goal=goal: len(_entered(file)) >= goal, within=30, what=f"step {goal}", every=0.002
-            )
+            await _come_to(file, goal)
             found = await _journal(client, execution.id)
             crew.kill()
             await holds(lambda: not _alive(file), within=10, what="the end of its workers")
@@ -131,6 +129,11 @@ async def killed_at_random_steps(
         journal = await _journal(client, execution.id)
     entered = [number for number, _ in _entered(file)]
     return Killed(steps, abreast, entered, done, journal, ended.result)
+
+
+async def _come_to(file: Path, goal: int) -> None:
+    """Returns once so many steps were entered, repeated ones included."""
+    await holds(lambda: len(_entered(file)) >= goal, within=30, what=f"step {goal}", every=0.002)
 
 
 async def _journal(client: Client, execution_id: str) -> dict[int, object]:
