@@ -26,6 +26,7 @@ EFFECTFUL = frozenset({"quick", "steady", "pooled", "own", "flaky", *TICKING})
 MAX_ATTEMPTS = {"flaky": 4}
 MARKER = "quick"
 """The agent that is paused last: its pause is what every watcher must have seen."""
+STARTED = 'state = "STATE_RUNNING" OR state = "STATE_RETRYING"'
 OPEN = 'state = "STATE_QUEUED" OR state = "STATE_RUNNING" OR state = "STATE_RETRYING"'
 
 
@@ -132,15 +133,14 @@ async def ticking_of(client: Client, names: Sequence[str]) -> list[Ticking]:
     not fired before it, so that the window up to there has no loose end.
     """
     for name in names:
-        await client.agents.pause(name)
-    await nothing_is_open(client)
+        await pause_idle(client, name)
     found = []
     for name in names:
         resumed = await client.agents.resume(name)
         assert resumed.state_time is not None
         assert resumed.create_time is not None
         await _fires_after(client, name, resumed.state_time)
-        await client.agents.pause(name)
+        await pause_idle(client, name)
         trigger = resumed.spec["triggers"][0]["id"]
         found.append(
             Ticking(
@@ -153,6 +153,20 @@ async def ticking_of(client: Client, names: Sequence[str]) -> list[Ticking]:
         )
     await nothing_is_open(client)
     return found
+
+
+async def pause_idle(client: Client, name: str) -> None:
+    """Pauses an agent at a moment at which it has no work: a pause holds what has not started."""
+    for _ in range(20):
+        await client.agents.pause(name)
+        await nothing_is_open(client, filter=f'agent_id = "{name}" AND ({STARTED})')
+        if not (
+            await client.executions.list(filter=f'agent_id = "{name}" AND ({OPEN})').page(page_size=1)
+        ).items:
+            return
+        await client.agents.resume(name)
+        await nothing_is_open(client, filter=f'agent_id = "{name}" AND ({OPEN})')
+    raise AssertionError(f"{name} always has work")
 
 
 async def _fires_after(client: Client, name: str, time: datetime) -> None:

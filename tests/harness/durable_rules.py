@@ -110,7 +110,7 @@ def what_was_published_is_there_once(history: History) -> Iterator[str]:
     """An event that was acknowledged has the sequence it was told, and no id is there twice."""
     by_id: dict[str, list[int]] = defaultdict(list)
     for one in history.events:
-        if one.type == "soak.order":
+        if one.type.startswith("soak."):
             by_id[one.id].append(one.sequence)
     for wanted in history.published:
         found = {str(one) for one in by_id[wanted.id]}

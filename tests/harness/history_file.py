@@ -84,7 +84,8 @@ def _step(row: sqlite3.Row) -> StepRow:
 
 
 def _event(row: sqlite3.Row) -> EventRow:
-    data = json.loads(row["data"]) or {}
+    data = json.loads(row["data"])
+    data = data if isinstance(data, dict) else {}
     return EventRow(
         sequence=row["sequence"],
         type=row["type"],

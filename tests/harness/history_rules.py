@@ -12,14 +12,25 @@ CRASH_LOOP: Final = 5
 WATCHED: Final = ("nightcrew.agent.", "nightcrew.execution.")
 AFTER: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"STATE_QUEUED"}),
-    "STATE_QUEUED": frozenset({"STATE_RUNNING", "STATE_CANCELLED", "STATE_FAILED", "STATE_TIMED_OUT"}),
+    "STATE_QUEUED": frozenset(
+        {"STATE_RUNNING", "STATE_CANCELLED", "STATE_FAILED", "STATE_TIMED_OUT", "STATE_QUEUED, cancelled"}
+    ),
+    "STATE_QUEUED, cancelled": frozenset(
+        {"STATE_RUNNING", "STATE_CANCELLED", "STATE_FAILED", "STATE_TIMED_OUT"}
+    ),
     "STATE_RUNNING": FINAL | {"STATE_RETRYING", "STATE_QUEUED", "STATE_WAITING"},
-    "STATE_WAITING": frozenset({"STATE_QUEUED", "STATE_CANCELLED", "STATE_TIMED_OUT"}),
-    "STATE_RETRYING": frozenset({"STATE_QUEUED", "STATE_CANCELLED", "STATE_TIMED_OUT"}),
+    "STATE_WAITING": frozenset(
+        {"STATE_QUEUED", "STATE_QUEUED, cancelled", "STATE_CANCELLED", "STATE_TIMED_OUT"}
+    ),
+    "STATE_RETRYING": frozenset(
+        {"STATE_QUEUED", "STATE_QUEUED, cancelled", "STATE_CANCELLED", "STATE_TIMED_OUT"}
+    ),
     **dict.fromkeys(FINAL, frozenset()),
 }
-GOES_ON: Final = (("STATE_RUNNING",), ("STATE_WAITING",))
-"""Before QUEUED: what is started from there goes on with its attempt."""
+CANCELLED: Final = "cancelled: "
+RESUMED: Final = "STATE_QUEUED, cancelled"
+GOES_ON: Final = (("STATE_RUNNING", "STATE_QUEUED"), ("STATE_WAITING", "STATE_QUEUED"), (RESUMED,))
+"""What is started after these goes on with its attempt."""
 Rule = Callable[[History], Iterator[str]]
 
 
@@ -46,7 +57,8 @@ def answered_work_is_there(history: History) -> Iterator[str]:
 def a_request_makes_one_execution(history: History) -> Iterator[str]:
     """No request id has two executions, and none that nobody asked for."""
     wanted = {one.request_id for one in history.asked}
-    made = Counter(one.request for one in history.executions if one.request)
+    # A retry has the labels of what it is a retry of.
+    made = Counter(one.request for one in history.executions if one.request and one.kind != "KIND_RETRY")
     for request, count in made.items():
         if count > 1:
             yield f"the request {request} made {count} executions"
@@ -77,7 +89,9 @@ def events_tell_each_step_once(history: History) -> Iterator[str]:
     trails: dict[str, list[str]] = defaultdict(list)
     for event in history.events:
         if event.execution_id and event.type.startswith("nightcrew.execution."):
-            trails[event.execution_id].append(event.state)
+            # One that has a journal is run once more when it is cancelled, as the same attempt.
+            resumed = event.state == "STATE_QUEUED" and event.reason.startswith(CANCELLED)
+            trails[event.execution_id].append(RESUMED if resumed else event.state)
     for one in history.executions:
         trail = trails.pop(one.id, [])
         for before, state in zip(["", *trail], trail, strict=False):
@@ -88,9 +102,7 @@ def events_tell_each_step_once(history: History) -> Iterator[str]:
         interrupted = _count(trail, "STATE_RUNNING", "STATE_QUEUED")
         if interrupted != one.interruptions:
             yield f"{_name(one)} counts {one.interruptions} interruptions, its events tell {interrupted}"
-        attempts = trail.count("STATE_RUNNING") - sum(
-            _count(trail, *before, "STATE_QUEUED", "STATE_RUNNING") for before in GOES_ON
-        )
+        attempts = trail.count("STATE_RUNNING") - sum(_count(trail, *way, "STATE_RUNNING") for way in GOES_ON)
         if attempts != one.attempt and one.state != "STATE_QUEUED":
             yield f"{_name(one)} counts {one.attempt} attempts, its events tell {attempts}"
     for unknown in trails:
