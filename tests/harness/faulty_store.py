@@ -5,14 +5,12 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from nightcrew.domain.errors import CommitUnknown, StoreError
 from nightcrew.ports.store import Transaction
 from nightcrew.testing.box import Box
 from nightcrew.testing.clock import ManualClock
-
-T = TypeVar("T")
 
 LATE = 7.0
 """Seconds (virtual) by which a delay keeps a caller waiting: longer than most things take."""
@@ -140,7 +138,7 @@ class FaultyBox(Box):
 def _spoil(store: Any, faults: Faults, clock: ManualClock) -> None:
     write, fetch = store.write, store.reads._pool.fetch
 
-    async def faulty_write(unit: Callable[[Transaction], T]) -> T:
+    async def faulty_write(unit: Callable[[Transaction], Any]) -> Any:
         if faults.killed:
             await faults.die()
         fault = faults.of(unit_name(unit))

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -148,13 +149,11 @@ class Ordeal:
     async def signal(self, execution_id: str, *payloads: object) -> None:
         """Sends one signal after the other."""
         for payload in payloads:
-            request = self.request("signal")
-            await self.ask(
-                lambda payload=payload, request=request: self.box.services.steps.signal(
-                    execution_id, "go", payload, request=request
-                )
-            )
+            await self.ask(partial(self._send, execution_id, payload, self.request("signal")))
         self.signalled.append(Signalled(execution_id=execution_id, payloads=payloads))
+
+    async def _send(self, execution_id: str, payload: object, request: Request) -> None:
+        await self.box.services.steps.signal(execution_id, "go", payload, request=request)
 
     async def cancel(self, execution_id: str) -> None:
         """Cancels it."""

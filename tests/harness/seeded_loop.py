@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, MutableSequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -11,33 +11,45 @@ T = TypeVar("T")
 class SeededLoop(asyncio.SelectorEventLoop):
     """Now and then shuffles which task goes on first; callbacks that are no tasks keep their order.
 
+    What is drawn hangs on virtual time and not on how many turns there were: turns in which real things are waited
+    for are more or fewer each time.
+
     Args:
-        chance: Decides.
+        seed: Decides.
         often: How likely a turn of the loop is shuffled.
     """
 
-    def __init__(self, chance: random.Random, *, often: float = 0.5) -> None:
+    def __init__(self, seed: str, *, often: float = 0.5) -> None:
         super().__init__()
-        self._chance = chance
+        self.moment: Callable[[], float] = lambda: 0.0
+        self._seed = seed
         self._often = often
+        self._last = -1.0
+        self._chance = random.Random(seed)
 
     def _run_once(self) -> None:
         ready = self._ready
-        if len(ready) > 1 and self._chance.random() < self._often:
-            tasks = [at for at, handle in enumerate(ready) if _of_task(handle)]
+        tasks = [at for at, handle in enumerate(ready) if _of_task(handle)] if len(ready) > 1 else []
+        if len(tasks) > 1:
+            self._draw(ready, tasks)
+        super()._run_once()  # type: ignore[misc]  # asyncio's own, in no stub
+
+    def _draw(self, ready: MutableSequence[asyncio.Handle], tasks: list[int]) -> None:
+        if (moment := self.moment()) != self._last:
+            self._last, self._chance = moment, random.Random(f"{self._seed} at {moment}")
+        if self._chance.random() < self._often:
             order = tasks[:]
             self._chance.shuffle(order)
             handles = list(ready)
             for at, instead in zip(tasks, order, strict=True):
                 ready[at] = handles[instead]
-        super()._run_once()
 
 
 def _of_task(handle: asyncio.Handle) -> bool:
     return isinstance(getattr(handle._callback, "__self__", None), asyncio.Task)
 
 
-def run_seeded(main: Coroutine[Any, Any, T], chance: random.Random) -> T:
+def run_seeded(main: Coroutine[Any, Any, T], seed: str) -> T:
     """Runs to its end on a loop of its own."""
-    with asyncio.Runner(loop_factory=lambda: SeededLoop(chance)) as runner:
+    with asyncio.Runner(loop_factory=lambda: SeededLoop(seed)) as runner:
         return runner.run(main)

@@ -1,6 +1,8 @@
 """A life by seed: several callers at once, faults by chance, kills, orders of tasks by chance; then everything heals."""
 
+import asyncio
 import random
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,17 +40,16 @@ def storm(seed: int, folder: Path) -> Lived:
     """One life; fails with what is amiss at its end, and with how to have it again."""
     chance = random.Random(f"storm {seed}")
     try:
-        return run_seeded(_life(seed, folder, chance), chance)
+        return run_seeded(_life(seed, folder, chance), f"order {seed}")
     except BaseException as error:
-        error.add_note(
-            f"seed {seed}: NIGHTCREW_SOAK_SEED={seed} python -m pytest tests/faults -m '' -k one_seed"
-        )
+        error.add_note(f"seed {seed}: NIGHTCREW_SOAK_SEED={seed} python -m pytest tests/faults -k one_seed")
         raise
 
 
 async def _life(seed: int, folder: Path, chance: random.Random) -> Lived:
     faults = Faults(chance=random.Random(f"faults {seed}"), rates=RATES)
     life = Ordeal(folder, faults, seed=seed)
+    asyncio.get_running_loop().moment = life.clock.monotonic
     try:
         await life.start()
         for _ in range(chance.randint(2, 5)):
@@ -67,4 +68,5 @@ async def _life(seed: int, folder: Path, chance: random.Random) -> Lived:
         raise
     found = faults_of(history)
     assert not found, f"{len(found)} breaches:\n" + "\n".join(found[:20])
+    shutil.rmtree(folder)
     return Lived(len(history.executions), life.restarts, faults.dealt.total())
