@@ -79,8 +79,11 @@ BAD = [
         ["agent.spec.triggers[0].event.types[1]", "agent.spec.triggers[0].event.filter"],
         "invalid_argument",
     ),
-    ({"triggers": [{"id": "r", "resident": {}}]}, ["agent.spec.triggers[0].resident"], "not_built"),
-    ({"triggers": [{"id": "r", "resident": {}}]}, ["agent.spec.triggers[0].resident"], "not_built"),
+    (
+        {"triggers": [{"id": "r", "resident": {}}, {"id": "s", "resident": {}}]},
+        ["agent.spec.triggers[1].resident"],
+        "invalid_argument",
+    ),
     (
         {"triggers": [{"id": "Bad", "schedule": {"interval": {"every": "1s"}}}]},
         ["agent.spec.triggers[0].id"],

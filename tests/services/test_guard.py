@@ -87,13 +87,6 @@ def test_labels_have_bounds():
         assert "labels" in refusal(check_labels, labels, field="labels")[1]
 
 
-def test_what_is_not_built_yet_says_so(guard):
-    for spec, field in (({"triggers": [{"resident": {}}]}, "agent.spec.triggers[0].resident"),):
-        code, fields = refusal(guard.check_manifest, manifest("python jobs:fast", **spec))
-        assert code == "not_built"
-        assert "not built yet" in fields[field]
-
-
 def test_a_closed_guard_takes_no_work_and_says_why(guard):
     guard.check_open()
     assert not guard.closed

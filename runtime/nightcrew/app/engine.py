@@ -33,6 +33,7 @@ from nightcrew.keepers.deliverer import Deliverer
 from nightcrew.keepers.outbound.sender import Sender
 from nightcrew.keepers.pruner import Pruner
 from nightcrew.keepers.rescuer import Rescuer
+from nightcrew.keepers.restarter import Restarter
 from nightcrew.keepers.scheduler import Scheduler
 from nightcrew.keepers.turnstile import Turnstile
 from nightcrew.keepers.waiting import PATIENCE
@@ -177,6 +178,7 @@ class Engine:
             patience=patience,
         )
         self._rescuer = Rescuer(commits=self.commits, owners=self.executor, clock=clock, patience=patience)
+        self._restarter = Restarter(commits=self.commits, bus=bus, clock=clock, patience=patience)
         self._waker = Waker(commits=self.commits, bus=bus, clock=clock, patience=patience)
         self._turnstile = Turnstile(
             commits=self.commits, reads=reads, bus=bus, clock=clock, patience=patience
@@ -215,7 +217,9 @@ class Engine:
             skips=SkipService(commits=self.commits, clock=clock),
             status=StatusService(
                 reads=reads,
-                restarts=self.directory.restarts,
+                restarts=lambda agent_id: (
+                    self.directory.restarts(agent_id) + self._restarter.restarts(agent_id)
+                ),
                 filter_faults=self.commits.filter_faults.of,
                 clock=clock,
             ),
@@ -261,6 +265,7 @@ class Engine:
                 ChildSpec(id="rescuer", start=self._rescuer.serve, start_timeout=START_LIMIT),
                 ChildSpec(id="waker", start=self._waker.serve),
                 ChildSpec(id="turnstile", start=self._turnstile.serve, start_timeout=START_LIMIT),
+                ChildSpec(id="restarter", start=self._restarter.serve, start_timeout=START_LIMIT),
                 ChildSpec(id="scheduler", start=self.scheduler.serve, start_timeout=START_LIMIT),
                 ChildSpec(id="backfiller", start=self._backfiller.serve),
                 ChildSpec(id="deliverer", start=self._deliverer.serve),

@@ -8,6 +8,7 @@ from typing import Final
 from nightcrew.crew.commits import After
 from nightcrew.crew.intake import Admission, Work, enter, execution_of, let_in
 from nightcrew.crew.replacement import replace_others, startable
+from nightcrew.crew.residents import occupancy
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import FailedPrecondition, ResourceExhausted
 from nightcrew.domain.execution import Execution, TriggerRef
@@ -74,7 +75,7 @@ def admit(
     counted = policy in _COUNTED
     backlog = max_backlog(agent.spec.execution)
     # Counting stops where more would change nothing.
-    taken = tx.executions.occupancy(agent.id, cap=bound + 1 if not counted else backlog + 1 if backlog else 1)
+    taken = occupancy(tx, agent, cap=bound + 1 if not counted else backlog + 1 if backlog else 1)
     if len(works) == 1 and taken.nothing:
         return Admission(started=(enter(tx, after, agent, works[0], now=now),))
     asking = [execution_of(agent, work, now=now) for work in works]

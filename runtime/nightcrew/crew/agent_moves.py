@@ -10,6 +10,7 @@ from nightcrew.crew.commits import After
 from nightcrew.crew.facts import agent_fact
 from nightcrew.crew.firing import fire_before
 from nightcrew.crew.lagging import drop_lags
+from nightcrew.crew.residents import begin_resident, hold_resident
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import Aborted
 from nightcrew.domain.event import AGENT_DELETED, AGENT_EVENTS, AGENT_RESUMED
@@ -57,6 +58,11 @@ def move_agent(
     kind = AGENT_RESUMED if event is AgentEvent.RESUME else AGENT_EVENTS[following.state]
     after.append(tx, agent_fact(kind, moved, now=now, actor=actor))
     after.schedules.append(agent.id)
+    if moved.state is AgentState.ACTIVE:
+        begin_resident(tx, after, moved, now=now)
+    elif agent.state is AgentState.ACTIVE:
+        why = reason or f"the agent is {moved.state.value.removeprefix('STATE_')}"
+        hold_resident(tx, after, moved, reason=why, now=now)
     if AgentEffect.WAKE in following.effects and _has_work(tx, agent.id):
         after.work.append(agent.id)
     if AgentEffect.CANCEL_EXECUTIONS in following.effects:

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class Signal:
@@ -74,6 +77,26 @@ class Endings:
                     del self._waiters[execution_id]
 
 
+class Notes(Signal, Generic[T]):
+    """A signal with what it is about: notes, until whoever waits takes them; a lost one is found in the table."""
+
+    __slots__ = ("_notes",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._notes: list[T] = []
+
+    def add(self, notes: Iterable[T]) -> None:
+        """Adds notes, and wakes."""
+        self._notes.extend(notes)
+        self.poke()
+
+    def take(self) -> list[T]:
+        """The notes since the last call, in their order."""
+        taken, self._notes = self._notes, []
+        return taken
+
+
 class Bus:
     """The process's signals.
 
@@ -86,6 +109,7 @@ class Bus:
         gates: An agent waits for a pool's rate: there is a moment to look again.
         backfills: A backfill was begun.
         deliveries: People want outbound deliveries to be tried again.
+        residents: Residents that have ended, or were begun anew.
         lags: Agents whose lagging triggers may find room; `take_lags` empties the set.
         schedules: Agents whose schedules must be looked at again; `take_schedules` empties the set.
         agents: Agents that have changed; noted only once somebody follows them. `take_agents` empties the set.
@@ -100,6 +124,7 @@ class Bus:
         self.gates = Signal()
         self.backfills = Signal()
         self.deliveries = Signal()
+        self.residents: Notes[Any] = Notes()
         self.schedules = Signal()
         self._schedules: set[str] = set()
         self.lags = Signal()
@@ -118,6 +143,7 @@ class Bus:
             self.backfills,
             self.deliveries,
             self.lags,
+            self.residents,
         )
         for signal in signals:
             signal.poke()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from nightcrew.crew.commits import After
+from nightcrew.crew.commits import After, Ended
 from nightcrew.crew.facts import execution_fact
 from nightcrew.crew.waits import tell_caller
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, TriggerKind
@@ -86,6 +86,8 @@ def end_idle(
     if tx.keys.some:
         tx.keys.release(execution.id)
     after.ended.append(execution.id)
+    if execution.trigger.kind is TriggerKind.RESIDENT:
+        after.residents.append(Ended(execution.agent_id))  # it was to run, and may still be wanted
     after.append(tx, execution_fact(execution, state, now=now, error=error, reason=reason, actor=actor))
     tell_caller(tx, after, execution, state, now=now, error_text=reason if error is None else error.message)
     if not execution.started:

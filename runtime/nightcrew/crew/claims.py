@@ -7,8 +7,10 @@ from typing import Final
 from nightcrew.crew.agent_moves import end_if_empty
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.gates import claim_gated
+from nightcrew.crew.residents import occupancy
 from nightcrew.crew.starting import started
 from nightcrew.domain.agent import Agent, AgentState
+from nightcrew.domain.execution import ExecutionState
 from nightcrew.domain.policies import max_concurrency
 from nightcrew.ports.store import Transaction
 
@@ -48,23 +50,18 @@ def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: 
     then need not be counted.
     """
     if agent.state in {AgentState.STOPPED, AgentState.STOPPING}:
-        end_if_empty(tx, after, agent, now=now)
-        if agent.state is AgentState.STOPPED or not after.claiming:
-            return NOTHING
-        # What was cancelled in the middle of its journal runs once more, to clean up.
-        resumed = tx.executions.claim(
-            agent.id, limit=BATCH, people_only=True, now=now, generation=agent.generation, resumes_only=True
-        )
-        return Claim(started(tx, after, agent, resumed, now=now), more=len(resumed) == BATCH)
+        return _claim_ending(tx, after, agent, now=now)
     if not after.claiming:
         return NOTHING
+    if agent.spec.resident is not None and (mine := _claim_resident(tx, after, agent, now=now)):
+        return Claim(mine, more=True)
     if agent.spec.gated:
         runs = claim_gated(tx, after, agent, limit=BATCH, now=now)
         return Claim(runs, more=len(runs) >= BATCH, places=max_concurrency(agent.spec))
     bound = max_concurrency(agent.spec)
     room = BATCH
     if bound and not (freed and bound == 1):
-        taken = tx.executions.occupancy(agent.id, cap=1)
+        taken = occupancy(tx, agent, cap=1)
         room = min(bound - taken.running, BATCH) if taken.queued or taken.requeued else 0
     elif bound:
         room = 1
@@ -78,3 +75,25 @@ def claim(tx: Transaction, after: After, agent: Agent, *, now: datetime, freed: 
         return Claim(places=bound)
     runs = started(tx, after, agent, executions, now=now)
     return Claim(runs, more=len(runs) == BATCH, places=bound)
+
+
+def _claim_ending(tx: Transaction, after: After, agent: Agent, *, now: datetime) -> Claim:
+    """Of an agent that stops: what was cancelled in the middle of its journal runs once more, to clean up."""
+    end_if_empty(tx, after, agent, now=now)
+    if agent.state is AgentState.STOPPED or not after.claiming:
+        return NOTHING
+    resumed = tx.executions.claim(
+        agent.id, limit=BATCH, people_only=True, now=now, generation=agent.generation, resumes_only=True
+    )
+    return Claim(started(tx, after, agent, resumed, now=now), more=len(resumed) == BATCH)
+
+
+def _claim_resident(tx: Transaction, after: After, agent: Agent, *, now: datetime) -> tuple[Claimed, ...]:
+    """The agent's resident, if it is QUEUED: it needs no place."""
+    mine = tx.residents.open(agent.id)
+    if mine is None or mine.state is not ExecutionState.QUEUED:
+        return ()
+    claimed = tx.executions.claim(
+        agent.id, limit=1, people_only=False, now=now, generation=agent.generation, only=mine.id
+    )
+    return started(tx, after, agent, claimed, now=now)

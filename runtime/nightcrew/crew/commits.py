@@ -14,6 +14,7 @@ from nightcrew.domain.event import AGENT_RESUMED, AGENT_STARTED, AGENT_UPDATED, 
 from nightcrew.domain.event_match import OUTCOMES
 from nightcrew.domain.execution import Execution
 from nightcrew.domain.pool import Pool
+from nightcrew.domain.spec.policy import RestartPolicy
 from nightcrew.domain.step import Step
 from nightcrew.ports.clock import Ids
 from nightcrew.ports.store import Store, Transaction
@@ -35,6 +36,17 @@ class Claimed:
     memory: str | None
     journal: tuple[Step, ...] = ()
     since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An agent's resident has ended and is to be restarted by `policy`.
+
+    Without a policy it is begun anew if it is wanted, and what was before counts no more.
+    """
+
+    agent_id: str
+    policy: RestartPolicy | None = None
 
 
 class Teller(Protocol):
@@ -91,6 +103,7 @@ class After:
         "new_id",
         "noted",
         "pools",
+        "residents",
         "schedules",
         "timers",
         "work",
@@ -120,6 +133,7 @@ class After:
         self.lags: list[str] = []
         self.filter_errors: list[tuple[str, str, str]] = []
         self.noted: list[tuple[int, NewEvent, datetime]] = []
+        self.residents: list[Ended] = []
         self.backfills = False
         self.deliveries = False
         self.gates = False
@@ -207,6 +221,7 @@ class Commits:
 
     def _follow(self, after: After) -> None:
         _poke(self._bus, after)
+        _note(self._bus, after)
         if after.filter_errors:
             self.filter_faults.add(after.filter_errors)
         for execution_id in after.ended:
@@ -222,10 +237,6 @@ def _poke(bus: Bus, after: After) -> None:
         bus.logs.poke()
     if after.timers:
         bus.timers.poke()
-    if after.schedules:
-        bus.touch_schedules(after.schedules)
-    if after.lags:
-        bus.touch_lags(after.lags)
     if after.backfills:
         bus.backfills.poke()
     if after.deliveries:
@@ -234,6 +245,16 @@ def _poke(bus: Bus, after: After) -> None:
         bus.gates.poke()
     if after.ended or after.schedules or after.backfills:
         bus.places.poke()
+
+
+def _note(bus: Bus, after: After) -> None:
+    """Pokes that say what is to be looked at."""
+    if after.schedules:
+        bus.touch_schedules(after.schedules)
+    if after.lags:
+        bus.touch_lags(after.lags)
+    if after.residents:
+        bus.residents.add(after.residents)
 
 
 def _tell(teller: Teller, after: After) -> None:

@@ -18,10 +18,11 @@ from nightcrew.crew.registry import Registry
 from nightcrew.crew.run import Run
 from nightcrew.crew.settle import Settled, settle
 from nightcrew.domain.errors import InvalidArgument, SecretUnavailable, Unavailable
-from nightcrew.domain.execution import ExecutionError
+from nightcrew.domain.execution import ExecutionError, TriggerKind
 from nightcrew.domain.lifecycle.execution import ExecutionEvent
 from nightcrew.domain.log import NewLogEntry
-from nightcrew.domain.policies import retry_policy
+from nightcrew.domain.policies import NO_RETRY, retry_policy
+from nightcrew.domain.resident import resident_verdict
 from nightcrew.domain.secrets import resolved_program
 from nightcrew.domain.spec.program import Isolation
 from nightcrew.domain.verdict import Asked, End, Verdict, decide
@@ -95,6 +96,10 @@ class Executor:
         self._group: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._quiet = asyncio.Event()
+        """Nothing runs, or residents only."""
+        self._quiet.set()
+        self._passing = 0
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Runs until it is cancelled; then every run under way is killed and its task awaited."""
@@ -149,6 +154,9 @@ class Executor:
         self._runs[claimed.execution.id] = run
         self._by_agent.setdefault(claimed.agent.id, {})[claimed.execution.id] = run
         self._idle.clear()
+        if not run.resident:
+            self._passing += 1
+            self._quiet.clear()
         self._group.create_task(self._pipe(run, ended), name=f"run {claimed.execution.id}")
 
     def ask(self, execution_id: str, asked: Asked, *, grace: float | None = None) -> None:
@@ -170,12 +178,22 @@ class Executor:
             run.end()
 
     async def drain(self, seconds: float) -> None:
-        """Waits up to so many seconds for the runs to end by themselves, then interrupts them."""
+        """Waits up to so many seconds for the runs to end by themselves, then interrupts them.
+
+        Residents never end by themselves: they are asked to as soon as nothing else runs.
+        """
+        end = self._clock.monotonic() + seconds
         timers = [
             self._clock.call_later(seconds, self._interrupt_all),
+            self._clock.call_later(seconds, self._quiet.set),
             self._clock.call_later(seconds + DRAIN_PATIENCE, self._idle.set),
         ]
         try:
+            await self._quiet.wait()
+            # What ran may have needed them, so they go last; and in the order contrary to that of their starts.
+            for run in reversed([one for one in self._runs.values() if one.resident]):
+                left = max(end - self._clock.monotonic(), DRAIN_GRACE)
+                run.ask(Asked.DRAIN, grace=min(left, run.grace))
             await self._idle.wait()
         finally:
             for timer in timers:
@@ -205,6 +223,10 @@ class Executor:
         del mine[run.execution.id]
         if not mine:
             del self._by_agent[run.claimed.agent.id]
+        if not run.resident:
+            self._passing -= 1
+            if not self._passing:
+                self._quiet.set()
         if not self._runs:
             self._idle.set()
 
@@ -239,16 +261,18 @@ class Executor:
         end, error = _end(outcome)
         if end is End.NOT_LOADED and run.claimed.journal:
             end = End.PARKED  # a bad deploy must not fail what waits
-        return decide(
+        resident = run.execution.trigger.kind is TriggerKind.RESIDENT
+        verdict = decide(
             run.execution,
             end,
             run.asked,
             error=error,
-            policy=retry_policy(run.claimed.agent.spec.execution),
+            policy=NO_RETRY if resident else retry_policy(run.claimed.agent.spec.execution),
             rest=outcome.retry_after if isinstance(outcome, Failed) else 0.0,
             now=self._clock.now(),
             random=self._ids.random(),
         )
+        return resident_verdict(verdict) if resident else verdict
 
     async def _settle(self, run: Run, outcome: Outcome) -> Claim:
         """Writes the outcome, however long the store needs to heal: what happened must not be lost."""

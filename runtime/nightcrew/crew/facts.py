@@ -8,6 +8,7 @@ from nightcrew.domain.backfill import Backfill
 from nightcrew.domain.delivery import Delivery
 from nightcrew.domain.durations import format_instant
 from nightcrew.domain.event import (
+    AGENT_RESTARTED,
     DELIVERY_FAILED,
     EXECUTION_EVENTS,
     FIRE_MISSED,
@@ -15,7 +16,7 @@ from nightcrew.domain.event import (
     agent_source,
     outbound_source,
 )
-from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState
+from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, TriggerRef
 from nightcrew.domain.schedule.catch_up import Passed
 from nightcrew.domain.values import encode
 
@@ -48,6 +49,25 @@ def agent_fact(
         data=encode(data),
         agent_id=agent.id,
         actor=actor,
+    )
+
+
+def restart_fact(agent: Agent, trigger: TriggerRef, *, restarts: int, now: datetime) -> NewEvent:
+    """An agent's resident is restarted."""
+    data = {
+        "state": agent.state.value,
+        "reason": "its resident has ended",
+        "trigger_id": trigger.trigger_id,
+        "cause_execution_id": trigger.cause_execution_id,
+        "restarts": restarts,
+    }
+    return NewEvent(
+        type=AGENT_RESTARTED,
+        source=agent_source(agent.id),
+        subject=agent.id,
+        time=now,
+        data=encode(data),
+        agent_id=agent.id,
     )
 
 

@@ -13,6 +13,7 @@ from nightcrew.crew.budget import count_start, forbidding, hold
 from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.faults import come_back
 from nightcrew.crew.keys import next_of
+from nightcrew.crew.residents import occupancy
 from nightcrew.crew.starting import started
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.durations import to_micros
@@ -89,7 +90,7 @@ def give_back(tx: Transaction, after: After, run: Claimed, *, now: datetime) -> 
 def _admit(tx: Transaction, after: After, agent: Agent, *, limit: int, now: datetime) -> tuple[Claimed, ...]:
     """Starts up to `limit`, while the agent has places; where a pool lacks room the agent stands in its line."""
     bound = max_concurrency(agent.spec)
-    taken = tx.executions.occupancy(agent.id, cap=1)
+    taken = occupancy(tx, agent, cap=1)
     if not (taken.queued or taken.requeued):
         tx.pools.leave_line(agent.id)
         return ()
@@ -119,7 +120,7 @@ def _admit(tx: Transaction, after: After, agent: Agent, *, limit: int, now: date
 def _line_up(tx: Transaction, agent: Agent) -> None:
     """Has an agent that may have more to start stand at the end of a line; if it has not, its turn passes."""
     pools = agent.spec.execution.pools
-    taken = tx.executions.occupancy(agent.id, cap=1)
+    taken = occupancy(tx, agent, cap=1)
     bound = max_concurrency(agent.spec)
     if pools and (taken.queued or taken.requeued) and not (bound and taken.running >= bound):
         tx.pools.stand_in_line(agent.id, pools[0])

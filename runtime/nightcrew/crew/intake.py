@@ -9,8 +9,8 @@ from nightcrew.crew.commits import After, Claimed
 from nightcrew.crew.facts import execution_fact
 from nightcrew.crew.keys import keep_key
 from nightcrew.domain.agent import Agent, AgentState
-from nightcrew.domain.execution import Execution, ExecutionState, TriggerRef
-from nightcrew.domain.policies import max_concurrency
+from nightcrew.domain.execution import Execution, ExecutionState, TriggerKind, TriggerRef
+from nightcrew.domain.resident import state_refusal
 from nightcrew.domain.values import MAX_VALUE_BYTES, checked, merged
 from nightcrew.ports.store import Transaction
 
@@ -61,7 +61,7 @@ def execution_of(agent: Agent, work: Work, *, now: datetime, starts: bool = Fals
     Raises:
         InvalidArgument: The merged input is over 1 MiB.
     """
-    total = agent.spec.execution.total_timeout
+    total = None if work.trigger.kind is TriggerKind.RESIDENT else agent.spec.execution.total_timeout
     return Execution(
         id=work.execution_id,
         agent_id=agent.id,
@@ -136,7 +136,7 @@ def _begin(tx: Transaction, after: After, agent: Agent, running: Execution, *, n
     tx.executions.insert(running)
     after.append(tx, execution_fact(running, ExecutionState.QUEUED, now=now, attempt=0))
     after.append(tx, execution_fact(running, ExecutionState.RUNNING, now=now))
-    memory = tx.agents.memory(agent.id) if max_concurrency(agent.spec) == 1 else None
+    memory = None if state_refusal(agent, running.trigger.kind) else tx.agents.memory(agent.id)
     after.claimed.setdefault(agent.id, []).append(Claimed(running, agent, memory))
     return running
 

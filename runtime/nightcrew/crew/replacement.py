@@ -7,6 +7,7 @@ from datetime import datetime
 from nightcrew.crew.cancels import cancel
 from nightcrew.crew.commits import After
 from nightcrew.crew.intake import Admission, let_in
+from nightcrew.crew.residents import occupancy
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.execution import BY_PEOPLE, Execution, ExecutionState
 from nightcrew.domain.overlap import decide
@@ -69,6 +70,6 @@ def startable(tx: Transaction, agent: Agent) -> int:
 
 def _occupied(tx: Transaction, agent: Agent) -> tuple[int, int]:
     """(places taken, how many of the backlog wait for one)."""
-    taken = tx.executions.occupancy(agent.id)
+    taken = occupancy(tx, agent)
     held = taken.queued and agent.state is not AgentState.ACTIVE
     return taken.places, startable(tx, agent) if held else taken.queued

@@ -7,10 +7,12 @@ from nightcrew.crew.cancels import cancel_open
 from nightcrew.crew.commits import After
 from nightcrew.crew.facts import execution_fact
 from nightcrew.crew.faults import count_outcome
+from nightcrew.crew.residents import resident_ended
 from nightcrew.crew.waits import tell_caller
 from nightcrew.domain.agent import AgentState
-from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState
+from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, TriggerKind
 from nightcrew.domain.lifecycle.execution import ExecutionEvent
+from nightcrew.domain.resident import resident_verdict
 from nightcrew.domain.verdict import interruption
 from nightcrew.ports.store import Transaction
 
@@ -29,11 +31,18 @@ def hand_back(
     agent = tx.agents.get(execution.agent_id)
     stopping = agent is None or agent.state in {AgentState.STOPPING, AgentState.STOPPED}
     verdict = interruption(execution, error)
+    resident = execution.trigger.kind is TriggerKind.RESIDENT
+    if resident:
+        verdict = resident_verdict(verdict)
     if execution.cancel_requested or stopping:
-        _end(tx, after, execution, ExecutionState.CANCELLED, None, now=now)
+        if _end(tx, after, execution, ExecutionState.CANCELLED, None, now=now) and resident:
+            resident_ended(tx, after, agent, ExecutionState.CANCELLED, None, now=now)
     elif verdict.event is not ExecutionEvent.INTERRUPT:
         if _end(tx, after, execution, ExecutionState.FAILED, verdict.error, now=now) and agent is not None:
-            count_outcome(tx, after, agent, ExecutionState.FAILED, now=now)
+            if resident:
+                resident_ended(tx, after, agent, ExecutionState.FAILED, verdict.error, now=now)
+            else:
+                count_outcome(tx, after, agent, ExecutionState.FAILED, now=now)
     elif tx.executions.requeue(execution.id, lease=execution.lease, unclean=True, error=error):
         after.timers = after.timers or execution.deadline is not None
         after.append(

@@ -6,9 +6,10 @@ from typing import Any
 
 from nightcrew.crew.commits import Claimed
 from nightcrew.crew.log_writer import RunLog
-from nightcrew.domain.execution import Execution
+from nightcrew.domain.execution import Execution, TriggerKind
 from nightcrew.domain.lifecycle.execution import CRASH_LOOP_OWN_WORKER
-from nightcrew.domain.policies import cancel_grace, max_concurrency
+from nightcrew.domain.policies import cancel_grace
+from nightcrew.domain.resident import state_refusal
 from nightcrew.domain.spec.program import Isolation, Program
 from nightcrew.domain.values import decode
 from nightcrew.domain.verdict import Asked
@@ -34,10 +35,15 @@ class Run:
         if self.execution.resume:
             self.asked = Asked.CANCEL  # it was cancelled while it did not run, and runs once more for that
 
+    @property
+    def resident(self) -> bool:
+        """Whether it runs as long as its agent is ACTIVE."""
+        return self.execution.trigger.kind is TriggerKind.RESIDENT
+
     def arm(self, now: datetime) -> None:
         """Sets the timers of the attempt's own limit and of the execution's deadline."""
         timeout = self.claimed.agent.spec.execution.timeout
-        if timeout is not None:
+        if timeout is not None and not self.resident:
             self._later(timeout.total_seconds(), Asked.TIME_OUT)
         if self.execution.deadline is not None:
             self._later((self.execution.deadline - now).total_seconds(), Asked.DEADLINE)
@@ -87,7 +93,7 @@ class Run:
     ) -> Job:
         """What the host needs to run it; the program is the agent's with its secrets in place."""
         execution, agent = self.execution, self.claimed.agent
-        single = max_concurrency(agent.spec) == 1
+        refusal = state_refusal(agent, execution.trigger.kind)
         return Job(
             execution_id=execution.id,
             lease=execution.lease,
@@ -99,10 +105,8 @@ class Run:
             isolation=isolation,
             trigger=execution.trigger,
             labels=dict(execution.labels),
-            memory=_object(self.claimed.memory or "{}") if single else None,
-            memory_refusal=""
-            if single
-            else "ctx.state needs max_concurrency 1: two runs would overwrite each other",
+            memory=None if refusal else _object(self.claimed.memory or "{}"),
+            memory_refusal=refusal,
             cancel_grace=self.grace,
             hidden=tuple(hidden),
             journal=self.claimed.journal,

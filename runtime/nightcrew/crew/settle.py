@@ -16,12 +16,14 @@ from nightcrew.crew.facts import execution_fact
 from nightcrew.crew.faults import count_outcome
 from nightcrew.crew.gates import give_back
 from nightcrew.crew.intake import Work, execution_of, let_in
+from nightcrew.crew.residents import resident_ended
 from nightcrew.crew.waits import begin_wait, tell_caller
 from nightcrew.domain.agent import Agent, AgentState
-from nightcrew.domain.execution import Execution, ExecutionState
+from nightcrew.domain.execution import Execution, ExecutionState, TriggerKind
 from nightcrew.domain.journal import survived
 from nightcrew.domain.lifecycle.execution import ExecutionEvent, step
 from nightcrew.domain.log import NewLogEntry
+from nightcrew.domain.resident import Wish
 from nightcrew.domain.verdict import Verdict
 from nightcrew.ports.store import Transaction
 
@@ -91,13 +93,27 @@ def _settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -
         _tell(tx, after, agent, settled, state, verdict.error.message if verdict.error else reason, now=now)
     if agent is None:
         return NOTHING
-    agent = count_outcome(tx, after, agent, state, fault=verdict.agent_fault, now=now)
+    resident = execution.trigger.kind is TriggerKind.RESIDENT
+    agent = _count(tx, after, agent, settled, state, now=now)
     if agent.state is AgentState.STOPPING:
         _end_stopping(tx, after, agent, execution, state, now=now)
         return NOTHING
     # The place that it held is counted anew if the agent's bound may have changed while it ran.
-    freed = state.final and agent.generation == settled.run.agent.generation
+    freed = state.final and not resident and agent.generation == settled.run.agent.generation
     return claim(tx, after, agent, now=now, freed=freed)
+
+
+def _count(
+    tx: Transaction, after: After, agent: Agent, settled: Settled, state: ExecutionState, *, now: datetime
+) -> Agent:
+    """Counts the outcome. A resident's failures count to its restart intensity and to nothing else."""
+    verdict = settled.verdict
+    if settled.run.execution.trigger.kind is not TriggerKind.RESIDENT:
+        return count_outcome(tx, after, agent, state, fault=verdict.agent_fault, now=now)
+    agent = count_outcome(tx, after, agent, ExecutionState.CANCELLED, fault=verdict.agent_fault, now=now)
+    if state.final and not settled.following:
+        resident_ended(tx, after, agent, state, verdict.error, now=now)
+    return agent
 
 
 def _rest(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
@@ -138,6 +154,9 @@ def _follow(
     """Queues the execution that this one goes on as; whoever waits for this one waits for that."""
     if agent.state in {AgentState.STOPPING, AgentState.STOPPED}:
         return
+    if execution.trigger.kind is TriggerKind.RESIDENT and not _goes_on(tx, agent):
+        resident_ended(tx, after, agent, ExecutionState.SUCCEEDED, None, now=now)
+        return
     # Neither a fire nor an event of its own: both have their execution.
     trigger = replace(execution.trigger, nominal_time=None, event_sequence=0, cause_execution_id=execution.id)
     work = Work(
@@ -149,6 +168,13 @@ def _follow(
     )
     let_in(tx, after, agent, (execution_of(agent, work, now=now),), room=0, now=now)
     tx.steps.repoint(execution.id, work.execution_id)
+    if trigger.kind is TriggerKind.RESIDENT:
+        tx.residents.began(agent.id, work.execution_id)
+
+
+def _goes_on(tx: Transaction, agent: Agent) -> bool:
+    """Whether a resident that goes on as a new execution is still wanted as it is."""
+    return agent.state is AgentState.ACTIVE and tx.residents.wish(agent.id) is Wish.RUN
 
 
 def _with_mark(tx: Transaction, execution: Execution, verdict: Verdict) -> tuple[Verdict, str]:

@@ -11,7 +11,7 @@ from nightcrew.crew.waits import load_journal
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.execution import Execution, ExecutionState
 from nightcrew.domain.fire import FireOutcome
-from nightcrew.domain.policies import max_concurrency
+from nightcrew.domain.resident import state_refusal
 from nightcrew.ports.store import Transaction
 
 
@@ -19,12 +19,17 @@ def started(
     tx: Transaction, after: After, agent: Agent, executions: Sequence[Execution], *, now: datetime
 ) -> tuple[Claimed, ...]:
     """Writes what is true of executions that are RUNNING from now on, and makes runs of them."""
-    memory = tx.agents.memory(agent.id) if max_concurrency(agent.spec) == 1 else None
     for execution in executions:
         after.append(tx, execution_fact(execution, ExecutionState.RUNNING, now=now))
         if execution.lease == 1:
             resolve_fire(tx, execution, FireOutcome.STARTED, now=now)
     return tuple(
-        Claimed(one, agent_for(tx, agent, one), memory, load_journal(tx, one, now=now), now)
+        Claimed(
+            one,
+            agent_for(tx, agent, one),
+            None if state_refusal(agent, one.trigger.kind) else tx.agents.memory(agent.id),
+            load_journal(tx, one, now=now),
+            now,
+        )
         for one in executions
     )

@@ -11,6 +11,7 @@ from nightcrew.crew.commits import After
 from nightcrew.crew.facts import backfill_fact
 from nightcrew.crew.intake import Admission, Work
 from nightcrew.crew.replacement import startable
+from nightcrew.crew.residents import occupancy
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.backfill import (
     Backfill,
@@ -116,7 +117,7 @@ def _walk(tx: Transaction, agent: Agent, schedule: Plan, backfill: Backfill) -> 
 
 
 def _room(tx: Transaction, agent: Agent, backfill: Backfill, bound: int) -> int:
-    taken = tx.executions.occupancy(agent.id)
+    taken = occupancy(tx, agent)
     waiting = taken.queued if agent.state is AgentState.ACTIVE else startable(tx, agent)
     ours = 0
     if not bound:

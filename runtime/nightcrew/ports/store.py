@@ -21,6 +21,7 @@ from nightcrew.ports.gates import KeyTable, PoolTable
 from nightcrew.ports.hooks import HookTable
 from nightcrew.ports.reads import Reads
 from nightcrew.ports.requests import RequestTable
+from nightcrew.ports.residents import ResidentTable
 from nightcrew.ports.retention import RetentionTable
 from nightcrew.ports.steps import StepTable
 from nightcrew.ports.usage import UsageTable
@@ -47,7 +48,7 @@ class AgentTable(Protocol):
         """Writes the count of consecutive failures; no revision changes."""
 
     def delete(self, agent_id: str) -> bool:
-        """Deletes the agent with its executions, logs, ledger, cursors, lags, skips, backfills, hooks and memory.
+        """Deletes the agent with its executions, logs, ledger and all else that is its own.
 
         Events stay.
         """
@@ -346,6 +347,10 @@ class Transaction(Protocol):
     @property
     def requests(self) -> RequestTable:
         """Answers by request id."""
+
+    @property
+    def residents(self) -> ResidentTable:
+        """Residents, and what is wanted of them."""
 
     @property
     def retention(self) -> RetentionTable:

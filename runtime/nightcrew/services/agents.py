@@ -12,6 +12,7 @@ from nightcrew.crew.facts import agent_fact
 from nightcrew.crew.firing import fire_before
 from nightcrew.crew.keys import keys_differ, rekey
 from nightcrew.crew.lagging import sync_lags
+from nightcrew.crew.residents import begin_resident, change_resident
 from nightcrew.crew.waits import wake_parked
 from nightcrew.domain.agent import Agent, AgentState
 from nightcrew.domain.errors import (
@@ -266,6 +267,8 @@ def add_agent(
     sync_cursors(tx, after, agent, None, now=now)
     after.append(tx, agent_fact(AGENT_CREATED, agent, now=now))
     after.schedules.append(agent_id)
+    if state is AgentState.ACTIVE:
+        begin_resident(tx, after, agent, now=now)
     return agent
 
 
@@ -301,6 +304,7 @@ def change_agent(tx: Transaction, after: After, agent: Agent, manifest: Manifest
         if keys_differ(spec.execution, agent.spec.execution):
             rekey(tx, after, new)
         after.changed.append(agent.id)
+        change_resident(tx, after, new, agent, now=now)
         wake_parked(tx, after, now=now, agent_id=agent.id)
     return new
 

@@ -312,8 +312,14 @@ def _inputs(manifest: Manifest) -> None:
 def _triggers(manifest: Manifest) -> None:
     found: list[FieldViolation] = []
     code: str | None = None
+    residents = 0
     for index, trigger in enumerate(manifest.spec.triggers):
+        residents += trigger.resident is not None
         try:
+            if trigger.resident is not None and residents > 1:
+                raise InvalidArgument.of(
+                    "resident", "is the second one: an agent has at most one resident trigger"
+                )
             _trigger(trigger)
         except InvalidArgument as error:
             found += error.within(f"spec.triggers[{index}]").violations
@@ -333,5 +339,3 @@ def _trigger(trigger: Trigger) -> None:
             check_match(trigger.event)
         except InvalidArgument as error:
             raise error.within("event") from error
-    elif trigger.webhook is None:
-        raise InvalidArgument.of(trigger.kind, f"{trigger.kind} triggers are not built yet", code="not_built")

@@ -50,6 +50,11 @@ class AgentSpec(Spec):
         return OverlapPolicy.ALLOW in policies
 
     @cached_property
+    def resident(self) -> Trigger | None:
+        """The trigger that makes it run as long as it is ACTIVE, if it has one."""
+        return next((one for one in self.triggers if one.resident is not None and not one.disabled), None)
+
+    @cached_property
     def source_urls(self) -> tuple[str, ...]:
         """The brokers' URLs that its triggers take events from, each once, as they are written."""
         urls = (one.event.source_url for one in self.triggers if one.event and not one.disabled)

@@ -11,13 +11,14 @@ import psutil
 import structlog
 
 from nightcrew.domain.errors import Unavailable
-from nightcrew.domain.execution import ExecutionError
+from nightcrew.domain.execution import ExecutionError, TriggerKind
 from nightcrew.domain.spec.program import Isolation
 from nightcrew.hosts.process.link import Ticket, WorkerLink
 from nightcrew.hosts.process.pool import RUNS_PER_WORKER, Pool
 from nightcrew.ports.host import Desk, Job, LogSink, NotLoaded, Outcome
 
 MIB: Final = 1024 * 1024
+RESIDENTS_PER_WORKER: Final = 1000
 _WATCH_INTERVAL: Final = 0.2
 
 _NO_LFX: Final = ExecutionError(
@@ -138,9 +139,12 @@ class ProcessHost:
             return self._pool(f"own-{self._own}", size=1, flows=flows)
         if job.isolation is Isolation.DEDICATED:
             return self._pool(f"agent-{job.agent_id}", size=1, flows=flows)
+        if job.trigger.kind is TriggerKind.RESIDENT:
+            # They never end: in the pool they would take the places of what does.
+            return self._pool("residents", size=self._settings.size, flows=flows, runs=RESIDENTS_PER_WORKER)
         return self._pool("flows" if flows else "pool", size=self._settings.size, flows=flows)
 
-    def _pool(self, name: str, *, size: int, flows: bool) -> Pool:
+    def _pool(self, name: str, *, size: int, flows: bool, runs: int = 0) -> Pool:
         # An agent may change from a function to a flow: its worker must fit.
         key = f"{name}/flows" if flows else name
         known = self._pools.get(key)
@@ -150,7 +154,7 @@ class ProcessHost:
                 size=size,
                 flows=flows,
                 spawn=self._spawn,
-                runs_per_worker=self._settings.runs_per_worker,
+                runs_per_worker=runs or self._settings.runs_per_worker,
                 log_level=self._settings.log_level,
             )
         return known

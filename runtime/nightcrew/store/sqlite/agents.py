@@ -36,6 +36,7 @@ _CHILDREN: Final = (
     "DELETE FROM schedule_cursors WHERE agent_id = ?",
     "DELETE FROM skips WHERE agent_id = ?",
     "DELETE FROM backfills WHERE agent_id = ?",
+    "DELETE FROM residents WHERE agent_id = ?",
     "DELETE FROM webhook_secrets WHERE agent_id = ?",
     "DELETE FROM webhook_deliveries WHERE agent_id = ?",
     "DELETE FROM agent_memory WHERE agent_id = ?",

@@ -19,6 +19,7 @@ from nightcrew.store.sqlite.outbound import Outbound
 from nightcrew.store.sqlite.places import Places
 from nightcrew.store.sqlite.pools import Pools
 from nightcrew.store.sqlite.requests import Requests
+from nightcrew.store.sqlite.residents import Residents
 from nightcrew.store.sqlite.retention import Retention
 from nightcrew.store.sqlite.skips import Skips
 from nightcrew.store.sqlite.steps import Steps
@@ -46,6 +47,7 @@ class SqliteTransaction:
         "outbound",
         "pools",
         "requests",
+        "residents",
         "retention",
         "skips",
         "steps",
@@ -73,6 +75,7 @@ class SqliteTransaction:
         self.keys = Keys(connection)
         self.usage = Usage(connection)
         self.requests = Requests(connection)
+        self.residents = Residents(connection)
         self.retention = Retention(connection)
 
     def undone(self) -> None:
