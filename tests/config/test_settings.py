@@ -1,5 +1,7 @@
 """Settings: flags over variables over the file, and faults that name what is wrong."""
 
+from datetime import timedelta
+
 import pytest
 
 from nightcrew.config.settings import load_settings
@@ -137,3 +139,30 @@ def test_pools_that_are_wrong_are_named(tmp_path, text, field):
     with pytest.raises(InvalidArgument) as caught:
         written(tmp_path, text)
     assert [violation.field for violation in caught.value.violations] == [field]
+
+
+def test_how_long_things_are_kept(tmp_path, monkeypatch):
+    kept = written(tmp_path, '[retention]\nexecutions = "12h"\nexecutions_per_agent = 5\n').retention
+    assert (kept.executions, kept.executions_per_agent, kept.events) == (
+        timedelta(hours=12),
+        5,
+        timedelta(days=7),
+    )
+    (tmp_path / "nightcrew.toml").unlink()
+    monkeypatch.setenv("NIGHTCREW_RETENTION", '{"events": "1d"}')
+    assert load_settings().retention.events == timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('executions = "1m"', "retention.executions"),
+        ('events = "soon"', "retention.events"),
+        ("executions_per_agent = 0", "retention.executions_per_agent"),
+        ('ledger = "1d"', "retention.ledger"),
+    ],
+)
+def test_wrong_ages_are_named(tmp_path, text, field):
+    with pytest.raises(InvalidArgument) as caught:
+        written(tmp_path, f"[retention]\n{text}\n")
+    assert [one.field for one in caught.value.violations] == [field]

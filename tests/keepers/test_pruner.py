@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 from tests.keepers.support.posting import GATES, Post, quick, slow
 
+from nightcrew.config.settings import Settings
 from nightcrew.domain.page import ListQuery
+from nightcrew.domain.spec.retention import RetentionSpec
 from nightcrew.keepers import pruner as pruning
 from nightcrew.testing.box import Box
 
@@ -19,6 +21,25 @@ def gates():
 
 async def events(box):
     return (await box.services.events.page(ListQuery(page_size=1000))).items
+
+
+def keep(monkeypatch, **wish):
+    """As the table [retention] of nightcrew.toml says it."""
+    field = Settings.model_fields["retention"]
+    monkeypatch.setattr(field, "default", RetentionSpec(**wish))
+
+
+async def test_ages_are_as_they_are_set(monkeypatch):
+    keep(monkeypatch, executions="2d", events="3h")
+    async with Box(quick, patience=3600) as box:
+        post = Post(box)
+        await prune(box)
+        (first,) = await post.publish(1)
+        await box.advance(hours=6)
+        assert first not in {one.sequence for one in await events(box)}
+        assert len(await box.executions()) == 1
+        await box.advance(days=2)
+        assert await box.executions() == []
 
 
 async def prune(box):
@@ -86,7 +107,7 @@ async def test_executions_are_kept_for_thirty_days_after_their_end():
 
 
 async def test_so_many_executions_of_an_agent_are_kept_and_the_last_hours_always(monkeypatch):
-    monkeypatch.setattr(pruning, "NUMBER_KEPT", 5)
+    keep(monkeypatch, executions_per_agent=5)
     monkeypatch.setattr(pruning, "EXECUTIONS", 2)
     async with Box(quick, patience=3600) as box:
         post = Post(box)

@@ -18,6 +18,7 @@ from nightcrew.store.sqlite.history import NOTE_NAME
 from nightcrew.store.sqlite.migrate import shipped
 from nightcrew.store.sqlite.restoring import put_back
 from nightcrew.store.sqlite.store import SqliteStore
+from nightcrew.store.sqlite.vacuuming import vacuum
 from nightcrew.system.ids import SystemIds
 from nightcrew.testing.clock import ManualClock
 
@@ -287,3 +288,21 @@ async def test_an_older_backup_is_upgraded_by_the_next_start(data, make, tmp_pat
     assert restore(tmp_path / "b.db", fresh).aside is None
     assert await fill(fresh, make, 1)
     assert events(fresh / FILE_NAME) == [1, 2, 3]
+
+
+async def test_a_vacuum_gives_space_back_and_keeps_the_rest(data, make):
+    store = store_of(data)
+    await store.open()
+    for _ in range(50):
+        await store.write(lambda tx: tx.events.append(make.event(data="x" * 100_000)))
+    await store.write(lambda tx: tx._execute("DELETE FROM events WHERE sequence < 50"))
+    with pytest.raises(StoreError, match="pid"):
+        vacuum(data)
+    await store.close()
+    before, after = vacuum(data)
+    assert before > 5_000_000
+    assert after < 1_000_000
+    assert events(data / FILE_NAME) == [50]
+    first = store.incarnation
+    assert await fill(data, make, 1) == first
+    assert events(data / FILE_NAME) == [50, 51]

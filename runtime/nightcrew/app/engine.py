@@ -185,7 +185,9 @@ class Engine:
         )
         self._backfiller = Backfiller(commits=self.commits, bus=bus, clock=clock, ids=ids, patience=patience)
         self._deliverer = Deliverer(commits=self.commits, bus=bus, clock=clock, patience=patience)
-        self._pruner = Pruner(commits=self.commits, reads=reads, clock=clock, patience=patience)
+        self._pruner = Pruner(
+            commits=self.commits, reads=reads, clock=clock, kept=settings.retention, patience=patience
+        )
         feed = EventFeed(reads=reads, bus=bus)
         self._couriers = couriers(
             settings.outbound,

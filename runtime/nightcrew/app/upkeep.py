@@ -12,6 +12,7 @@ from nightcrew.store.sqlite.folder import FILE_NAME
 from nightcrew.store.sqlite.migrate import shipped
 from nightcrew.store.sqlite.restoring import put_back
 from nightcrew.store.sqlite.salvaging import salvage
+from nightcrew.store.sqlite.vacuuming import vacuum
 from nightcrew.system.secret_key import FILE_NAME as KEY_NAME
 
 KEY_SUFFIX = ".key"
@@ -61,3 +62,7 @@ class Upkeep:
     def salvage(self, target: Path) -> dict[str, int]:
         """Copies what can be read of a damaged file into a new one; the rows by table."""
         return salvage(self._folder / FILE_NAME, target, known=shipped(), now=self._clock.now())
+
+    def vacuum(self) -> tuple[int, int]:
+        """Gives what deleted rows have left back to the disk; the file's bytes before and after."""
+        return vacuum(self._folder)

@@ -19,6 +19,7 @@ from nightcrew.domain.secrets import key_of
 from nightcrew.domain.spec.base import invalid
 from nightcrew.domain.spec.outbound import OutboundHook
 from nightcrew.domain.spec.pool import PoolSpec
+from nightcrew.domain.spec.retention import RetentionSpec
 
 FILE: Final = "nightcrew.toml"
 OFF: Final = "off"
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
         command_file_size: Bytes that a file it writes may have.
         outbound: Where the runtime's own events are sent to.
         pools: What agents share by name: so many executions at once, so many starts a minute.
+        retention: How long executions, logs and events are kept.
         hosts: Names besides loopback's that HTTP callers may call the server by, without a port.
         origins: Web pages that may call it, such as https://crew.example.org; its own may anyway.
         allow_private: Whether HTTP programs, outbound hooks and brokers may be at private addresses, this machine's
@@ -78,6 +80,7 @@ class Settings(BaseSettings):
     command_file_size: int = Field(default=4 * 1024**3, ge=0)
     outbound: tuple[OutboundHook, ...] = ()
     pools: dict[str, PoolSpec] = Field(default_factory=dict)
+    retention: RetentionSpec = RetentionSpec()
     hosts: Annotated[tuple[str, ...], NoDecode] = ()
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     allow_private: Annotated[bool | tuple[str, ...], NoDecode] = False

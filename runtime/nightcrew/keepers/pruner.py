@@ -1,7 +1,7 @@
 """Forgets what is no longer kept: logs and events, executions, the ledger, and notes of what was asked before."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -10,6 +10,7 @@ from nightcrew.crew.commits import After, Commits
 from nightcrew.domain.backfill import LEDGER_KEPT
 from nightcrew.domain.cloudevent import KNOWN_FOR
 from nightcrew.domain.errors import NightcrewError
+from nightcrew.domain.spec.retention import SHORTEST, RetentionSpec
 from nightcrew.keepers.delivering import drop_part
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.reads import Reads
@@ -25,14 +26,9 @@ EXECUTIONS: Final = 100
 PAUSE: Final = 0.005
 """Seconds between full batches: whoever works comes first."""
 
-LOGS_KEPT: Final = timedelta(days=7)
-"""Events and logs (semantics.md, What is kept)."""
-EXECUTIONS_KEPT: Final = timedelta(days=30)
-NUMBER_KEPT: Final = 10_000
-"""Executions of one agent."""
-ALWAYS_KEPT: Final = timedelta(hours=1)
+ALWAYS_KEPT: Final = SHORTEST
 """However many there are, an execution that has just ended can be looked at."""
-WAITED: Final = "waited 7 days for room in its agent's backlog"
+WAITED: Final = "waited for room in its agent's backlog for as long as events are kept"
 _AGENTS: Final = 200
 
 log = structlog.get_logger(__name__)
@@ -45,10 +41,20 @@ class Pruner:
         commits: The way to the store.
         reads: Finds agents with more executions than are kept, beside the writer.
         clock: For waits and ages.
+        kept: How long things are kept.
         patience: Seconds that it sleeps at least, if that is longer than ten minutes.
     """
 
-    def __init__(self, *, commits: Commits, reads: Reads, clock: Clock, patience: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        commits: Commits,
+        reads: Reads,
+        clock: Clock,
+        kept: RetentionSpec | None = None,
+        patience: float = 0.0,
+    ) -> None:
+        self._kept = kept or RetentionSpec()
         self._commits = commits
         self._reads = reads
         self._clock = clock
@@ -82,7 +88,7 @@ class Pruner:
 
     async def _prune_logs(self, now: datetime) -> int:
         """Events and logs are found by a mark that was made when they were new."""
-        mark = await self._commits.run(lambda tx, _after: tx.retention.marked(now - LOGS_KEPT))
+        mark = await self._commits.run(lambda tx, _after: tx.retention.marked(now - self._kept.events))
         total = 0
         if mark is not None:
             while await self._commits.run(
@@ -101,9 +107,11 @@ class Pruner:
 
     async def _prune_executions(self, now: datetime) -> int:
         total, last = 0, ""
-        while found := await self._reads.ended(after=last, keep=NUMBER_KEPT, limit=_AGENTS):
+        while found := await self._reads.ended(
+            after=last, keep=self._kept.executions_per_agent, limit=_AGENTS
+        ):
             for one in found:
-                before = now - EXECUTIONS_KEPT
+                before = now - self._kept.executions
                 if one.kept_since is not None:
                     before = max(before, one.kept_since)
                 before = min(before, now - ALWAYS_KEPT)

@@ -143,6 +143,7 @@ def _inside(
     serving = bool(holder(folder))
     try:
         with closing(_open(path, serving=serving)) as connection:
+            yield from _holes(connection)
             yield from _pages(connection, path, full=full)
             applied = versions(connection, path)
             check_history(path, known, applied)
@@ -174,6 +175,16 @@ def _open(path: Path, *, serving: bool) -> sqlite3.Connection:
     # One snapshot: what is written between two looks is no contradiction.
     connection.execute("BEGIN")
     return connection
+
+
+def _holes(connection: sqlite3.Connection) -> Iterator[Finding]:
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    advice = "new rows use it again; `nightcrew vacuum`, with the runtime stopped, gives it back to the disk"
+    great = free * size > LITTLE and free > pages // 2
+    yield Finding("holes", OK, f"{free * size // MIB} MiB in the file are free", advice if great else "")
 
 
 def _pages(connection: sqlite3.Connection, path: Path, *, full: bool) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from typing import Final
 from nightcrew.domain.errors import StoreError
 
 FILE_NAME: Final = "nightcrew.db"
+READ_ONLY: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""What the system says where nothing may be written."""
 
 
 def make_folder(folder: Path) -> None:
@@ -50,7 +52,7 @@ def make_file(path: Path) -> None:
         if path.stat().st_mode & 0o077:
             path.chmod(0o600)
     except OSError as error:
-        cause = "read_only" if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} else "cannot_open"
+        cause = "read_only" if error.errno in READ_ONLY else "cannot_open"
         raise StoreError(
             f"the store's file {path} can't be written: {error.strerror}; mend it, or give another folder with"
             " --data",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from nightcrew.domain.errors import StoreError
+from nightcrew.store.sqlite.folder import READ_ONLY
 
 LOCK_NAME: Final = "nightcrew.lock"
 
@@ -21,9 +22,16 @@ class FolderLock:
         """Takes the lock.
 
         Raises:
-            StoreError: Another runtime holds it; the message names its pid.
+            StoreError: Another runtime holds it; the message names its pid. Or it can't be written.
         """
-        handle = os.open(self._folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self._folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"the data folder {self._folder} can't be written: {error.strerror}; mend it, or give another with"
+                " --data",
+                metadata={"cause": "read_only" if error.errno in READ_ONLY else "cannot_open"},
+            ) from error
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
