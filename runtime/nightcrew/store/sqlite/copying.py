@@ -133,8 +133,12 @@ def copy_pages(source: Path, part: Path, *, progress: Progress | None = None) ->
             reading.execute("BEGIN")
             (size,) = reading.execute("PRAGMA page_size").fetchone()
             reading.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            reading.backup(writing, pages=PAGES, progress=_told(progress, size))
+            reading.backup(writing, pages=PAGES, progress=_synced(part, size, progress))
             reading.execute("ROLLBACK")
+            if mode == "rw":
+                # What the log has grown by meanwhile is folded in here; the runtime's writer would do it in a commit.
+                reading.execute("PRAGMA query_only = OFF")
+                reading.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     except sqlite3.Error as error:
         raise translated(error, source) from error
     _sync_file(part)
@@ -202,10 +206,15 @@ def _connect(way: str) -> sqlite3.Connection:
     return sqlite3.connect(way, timeout=BUSY_SECONDS, isolation_level=None, uri=True)
 
 
-def _told(progress: Progress | None, page: int) -> Callable[[int, int, int], None] | None:
-    if progress is None:
-        return None
-    return lambda _status, remaining, total: progress((total - remaining) * page, total * page)
+def _synced(part: Path, page: int, progress: Progress | None) -> Callable[[int, int, int], None]:
+    """Has the disk take what is copied bit by bit: all of it at the end would hold up the commits of others."""
+
+    def tell(_status: int, remaining: int, total: int) -> None:
+        _sync_file(part)
+        if progress is not None:
+            progress((total - remaining) * page, total * page)
+
+    return tell
 
 
 def _check_room(source: Path, part: Path) -> None:
