@@ -115,7 +115,7 @@ def let_in(
 
 def _queue(tx: Transaction, after: After, agent: Agent, execution: Execution, *, now: datetime) -> Execution:
     tx.executions.insert(execution)
-    if agent.spec.execution.concurrency_key:
+    if agent.spec.gated and agent.spec.execution.concurrency_key:
         keep_key(tx, after, agent, execution)
     after.append(tx, execution_fact(execution, ExecutionState.QUEUED, now=now))
     after.work.append(execution.agent_id)

@@ -52,13 +52,14 @@ class Settled:
 def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
     """Writes the end of a run and claims what may start in its place. A lost lease writes nothing."""
     run = settled.run
+    if not run.agent.spec.gated:
+        return _settle(tx, after, settled, now=now)
     if run.agent.spec.limits is not None and run.since is not None and _runs(tx, run.execution):
         count_run_time(
             tx, after, run.agent.id, now - run.since, now=now
         )  # it may pause the agent before the next
     claimed = _settle(tx, after, settled, now=now)
-    if run.agent.spec.gated:
-        give_back(tx, after, run, now=now)
+    give_back(tx, after, run, now=now)
     return claimed
 
 
