@@ -55,9 +55,8 @@ def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) ->
     if not run.agent.spec.gated:
         return _settle(tx, after, settled, now=now)
     if run.agent.spec.limits is not None and run.since is not None and _runs(tx, run.execution):
-        count_run_time(
-            tx, after, run.agent.id, now - run.since, now=now
-        )  # it may pause the agent before the next
+        # Before the next is claimed: it may pause the agent.
+        count_run_time(tx, after, run.agent.id, now - run.since, now=now)
     claimed = _settle(tx, after, settled, now=now)
     give_back(tx, after, run, now=now)
     return claimed
