@@ -50,7 +50,7 @@ async def early_signal(life: Ordeal) -> None:
 
 async def event(life: Ordeal) -> None:
     waits = await life.trigger("belled")
-    for number in range(20):
+    for number in range(60):  # one that nobody knows of is found by the sweep, within a minute
         await life.live(2)
         await life.publish("soak.bell", f"bell-{number}")
         if (await life.ask(lambda: life.box.execution(waits))).state.final:
