@@ -3,18 +3,29 @@
 import asyncio
 import json
 
+import httpx
 import pytest
 from tests.harness.waiting import eventually
 
 from nightcrew.client import Client
 
 AGENTS = """
-from nightcrew.agent import agent, Context
+from nightcrew.agent import agent, Context, SyncContext
 
 @agent
 async def approval(ctx: Context, what: str):
     answer = await ctx.wait_signal("approve", timeout=3600, message=f"May I publish {what}?")
     return {"by": answer["by"]}
+
+def note(folder, line):
+    with open(f"{folder}/entered", "a") as file:
+        file.write(line + "\\n")
+
+@agent
+def by_mail(ctx: SyncContext, folder: str):
+    link = ctx.signal_url("approve", expires=3600)
+    ctx.step("mail", note, folder, link)
+    return ctx.wait_signal("approve", message="May I?")
 
 @agent(max_concurrency=0, overlap="allow")
 async def napper(ctx: Context, seconds: float):
@@ -49,6 +60,30 @@ async def test_a_person_answers(up, path):
         assert ended.result == {"by": "ann"}
         steps = await crew_says(crew, "executions", "steps", execution.id)
         assert "approve" in steps
+    assert crew.stop() == 0
+
+
+async def test_a_person_follows_a_link(up, path, tmp_path):
+    crew = up(path).start()
+    async with Client(crew.address) as client, httpx.AsyncClient(trust_env=False) as web:
+        execution = await client.agents.trigger("by-mail", {"folder": str(tmp_path)})
+        await eventually(lambda: _is(client, execution.id, "STATE_WAITING"), what="a question")
+        (link,) = (tmp_path / "entered").read_text().splitlines()
+        crew.kill()
+        crew.start()
+        assert "May I?" in (await web.get(link)).text
+        assert (await web.post(link, json={"by": "ann"})).status_code == 202
+        ended = await asyncio.wait_for(client.executions.wait(execution.id), 20)
+        assert ended.result == {"by": "ann"}
+        assert (tmp_path / "entered").read_text().splitlines() == [link]
+        assert (await web.post(link, json={"by": "bob"})).status_code == 409
+        other = await client.agents.trigger("approval", {"what": "it"})
+        made = await crew_says(
+            crew, "executions", "signal-url", other.id, "approve", "--payload", '{"by": "x"}'
+        )
+        (url,) = [word for word in made.split() if word.startswith("http://")]
+        assert (await web.post(url)).status_code == 202
+        assert (await asyncio.wait_for(client.executions.wait(other.id), 20)).result == {"by": "x"}
     assert crew.stop() == 0
 
 

@@ -1,6 +1,7 @@
 """Executions: looking at them, and what people can still do about them."""
 # ruff: noqa: A002 - `filter` is the contract's name
 
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -8,12 +9,13 @@ from nightcrew.client.chance import request_id as new_request_id
 from nightcrew.client.models.event import Event, Gap
 from nightcrew.client.models.execution import Execution, ExecutionSnapshot
 from nightcrew.client.models.log import LogEntry
-from nightcrew.client.models.step import Progress, Step
+from nightcrew.client.models.step import Progress, SignalUrl, Step
 from nightcrew.client.pages import Page, Pages
 from nightcrew.client.transport import Transport
 from nightcrew.client.watch import Watch
 from nightcrew.client.wire import events
 from nightcrew.client.wire import executions as wire
+from nightcrew.client.wire.times import to_duration
 from nightcrew.client.wire.values import fill_value
 from nightcrew.v1 import execution_service_pb2 as rpc
 from nightcrew.v1 import execution_service_pb2_grpc, step_pb2
@@ -108,6 +110,36 @@ class Executions:
         if payload is not None:
             fill_value(request.payload, payload, "payload")
         return wire.execution((await self._transport.unary(self._stub.SignalExecution, request)).execution)
+
+    async def signal_url(
+        self,
+        execution_id: str,
+        signal: str,
+        *,
+        payload: Any = ...,
+        ttl: timedelta | float | str = 0,
+        request_id: str | None = None,
+    ) -> SignalUrl:
+        """Makes a one-time address that gives a signal: for an approval by mail or chat.
+
+        Args:
+            execution_id: The execution.
+            signal: The signal's name.
+            payload: What the signal brings, whatever is sent to the address; if it is not given, that is what is sent.
+            ttl: How long the address is good for: a timedelta, seconds, or text such as `3600s`; 7 days by default.
+            request_id: A UUID by which the server knows a repetition.
+
+        Raises:
+            FailedPrecondition: The execution has ended, or the HTTP service is off.
+        """
+        request = rpc.CreateSignalUrlRequest(
+            id=execution_id, signal=signal, request_id=request_id or new_request_id()
+        )
+        if payload is not ...:
+            fill_value(request.payload, payload, "payload")
+        if ttl:
+            request.ttl.CopyFrom(to_duration(ttl, "ttl"))
+        return wire.signal_url(await self._transport.unary(self._stub.CreateSignalUrl, request))
 
     def steps(self, execution_id: str, *, page_size: int = 200) -> Pages[Step]:
         """An execution's journaled steps, in the order in which they began."""

@@ -22,7 +22,9 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from nightcrew.v1 import event_pb2 as nightcrew_dot_v1_dot_event__pb2
 from nightcrew.v1 import execution_pb2 as nightcrew_dot_v1_dot_execution__pb2
 from nightcrew.v1 import log_pb2 as nightcrew_dot_v1_dot_log__pb2
@@ -30,47 +32,51 @@ from nightcrew.v1 import step_pb2 as nightcrew_dot_v1_dot_step__pb2
 from nightcrew.v1 import watch_pb2 as nightcrew_dot_v1_dot_watch__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$nightcrew/v1/execution_service.proto\x12\x0cnightcrew.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x18nightcrew/v1/event.proto\x1a\x1cnightcrew/v1/execution.proto\x1a\x16nightcrew/v1/log.proto\x1a\x17nightcrew/v1/step.proto\x1a\x18nightcrew/v1/watch.proto\"%\n\x13GetExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"M\n\x14GetExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\x17.nightcrew.v1.ExecutionR\texecution\"\x86\x01\n\x15ListExecutionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x03 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x04 \x01(\tR\x07orderBy\"y\n\x16ListExecutionsResponse\x12\x37\n\nexecutions\x18\x01 \x03(\x0b\x32\x17.nightcrew.v1.ExecutionR\nexecutions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"_\n\x16\x43\x61ncelExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"P\n\x17\x43\x61ncelExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\x17.nightcrew.v1.ExecutionR\texecution\"z\n\x15RetryExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x32\n\tfrom_step\x18\x02 \x01(\x0b\x32\x15.nightcrew.v1.StepRefR\x08\x66romStep\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"O\n\x16RetryExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\x17.nightcrew.v1.ExecutionR\texecution\"\x91\x01\n\x16SignalExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12\x30\n\x07payload\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueR\x07payload\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"P\n\x17SignalExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\x17.nightcrew.v1.ExecutionR\texecution\"q\n\x10ListStepsRequest\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"e\n\x11ListStepsResponse\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x12.nightcrew.v1.StepR\x05steps\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x88\x01\n\x0fListLogsRequest\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\"l\n\x10ListLogsResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.nightcrew.v1.LogEntryR\x07\x65ntries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"u\n\x15WatchExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12)\n\x10include_snapshot\x18\x02 \x01(\x08R\x0fincludeSnapshot\x12!\n\x0cresume_token\x18\x03 \x01(\tR\x0bresumeToken\"s\n\x16WatchExecutionResponse\x12\x36\n\x05items\x18\x01 \x03(\x0b\x32 .nightcrew.v1.WatchExecutionItemR\x05items\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\"\xf4\x02\n\x12WatchExecutionItem\x12=\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1f.nightcrew.v1.ExecutionSnapshotH\x00R\x08snapshot\x12+\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x13.nightcrew.v1.EventH\x00R\x05\x65vent\x12*\n\x03log\x18\x03 \x01(\x0b\x32\x16.nightcrew.v1.LogEntryH\x00R\x03log\x12(\n\x04step\x18\x04 \x01(\x0b\x32\x12.nightcrew.v1.StepH\x00R\x04step\x12\x34\n\x08progress\x18\x05 \x01(\x0b\x32\x16.nightcrew.v1.ProgressH\x00R\x08progress\x12%\n\x03gap\x18\x06 \x01(\x0b\x32\x11.nightcrew.v1.GapH\x00R\x03gap\x12\x37\n\theartbeat\x18\x07 \x01(\x0b\x32\x17.nightcrew.v1.HeartbeatH\x00R\theartbeatB\x06\n\x04item2\xdb\x05\n\x10\x45xecutionService\x12U\n\x0cGetExecution\x12!.nightcrew.v1.GetExecutionRequest\x1a\".nightcrew.v1.GetExecutionResponse\x12[\n\x0eListExecutions\x12#.nightcrew.v1.ListExecutionsRequest\x1a$.nightcrew.v1.ListExecutionsResponse\x12^\n\x0f\x43\x61ncelExecution\x12$.nightcrew.v1.CancelExecutionRequest\x1a%.nightcrew.v1.CancelExecutionResponse\x12[\n\x0eRetryExecution\x12#.nightcrew.v1.RetryExecutionRequest\x1a$.nightcrew.v1.RetryExecutionResponse\x12^\n\x0fSignalExecution\x12$.nightcrew.v1.SignalExecutionRequest\x1a%.nightcrew.v1.SignalExecutionResponse\x12L\n\tListSteps\x12\x1e.nightcrew.v1.ListStepsRequest\x1a\x1f.nightcrew.v1.ListStepsResponse\x12I\n\x08ListLogs\x12\x1d.nightcrew.v1.ListLogsRequest\x1a\x1e.nightcrew.v1.ListLogsResponse\x12]\n\x0eWatchExecution\x12#.nightcrew.v1.WatchExecutionRequest\x1a$.nightcrew.v1.WatchExecutionResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$nightcrew/v1/execution_service.proto\x12\x0cnightcrew.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18nightcrew/v1/event.proto\x1a\x1cnightcrew/v1/execution.proto\x1a\x16nightcrew/v1/log.proto\x1a\x17nightcrew/v1/step.proto\x1a\x18nightcrew/v1/watch.proto\"%\n\x13GetExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"M\n\x14GetExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\x17.nightcrew.v1.ExecutionR\texecution\"\x86\x01\n\x15ListExecutionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x03 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x04 \x01(\tR\x07orderBy\"y\n\x16ListExecutionsResponse\x12\x37\n\nexecutions\x18\x01 \x03(\x0b\x32\x17.nightcrew.v1.ExecutionR\nexecutions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"_\n\x16\x43\x61ncelExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"P\n\x17\x43\x61ncelExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\x17.nightcrew.v1.ExecutionR\texecution\"z\n\x15RetryExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x32\n\tfrom_step\x18\x02 \x01(\x0b\x32\x15.nightcrew.v1.StepRefR\x08\x66romStep\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\"O\n\x16RetryExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\x17.nightcrew.v1.ExecutionR\texecution\"\x91\x01\n\x16SignalExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12\x30\n\x07payload\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueR\x07payload\x12\x1d\n\nrequest_id\x18\x04 \x01(\tR\trequestId\"P\n\x17SignalExecutionResponse\x12\x35\n\texecution\x18\x01 \x01(\x0b\x32\x17.nightcrew.v1.ExecutionR\texecution\"\xbe\x01\n\x16\x43reateSignalUrlRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n\x06signal\x18\x02 \x01(\tR\x06signal\x12\x30\n\x07payload\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueR\x07payload\x12+\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12\x1d\n\nrequest_id\x18\x05 \x01(\tR\trequestId\"h\n\x17\x43reateSignalUrlResponse\x12\x10\n\x03url\x18\x01 \x01(\tR\x03url\x12;\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"q\n\x10ListStepsRequest\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"e\n\x11ListStepsResponse\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x12.nightcrew.v1.StepR\x05steps\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x88\x01\n\x0fListLogsRequest\x12!\n\x0c\x65xecution_id\x18\x01 \x01(\tR\x0b\x65xecutionId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n\x06\x66ilter\x18\x04 \x01(\tR\x06\x66ilter\"l\n\x10ListLogsResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.nightcrew.v1.LogEntryR\x07\x65ntries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"u\n\x15WatchExecutionRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12)\n\x10include_snapshot\x18\x02 \x01(\x08R\x0fincludeSnapshot\x12!\n\x0cresume_token\x18\x03 \x01(\tR\x0bresumeToken\"s\n\x16WatchExecutionResponse\x12\x36\n\x05items\x18\x01 \x03(\x0b\x32 .nightcrew.v1.WatchExecutionItemR\x05items\x12!\n\x0cresume_token\x18\x02 \x01(\tR\x0bresumeToken\"\xf4\x02\n\x12WatchExecutionItem\x12=\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1f.nightcrew.v1.ExecutionSnapshotH\x00R\x08snapshot\x12+\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x13.nightcrew.v1.EventH\x00R\x05\x65vent\x12*\n\x03log\x18\x03 \x01(\x0b\x32\x16.nightcrew.v1.LogEntryH\x00R\x03log\x12(\n\x04step\x18\x04 \x01(\x0b\x32\x12.nightcrew.v1.StepH\x00R\x04step\x12\x34\n\x08progress\x18\x05 \x01(\x0b\x32\x16.nightcrew.v1.ProgressH\x00R\x08progress\x12%\n\x03gap\x18\x06 \x01(\x0b\x32\x11.nightcrew.v1.GapH\x00R\x03gap\x12\x37\n\theartbeat\x18\x07 \x01(\x0b\x32\x17.nightcrew.v1.HeartbeatH\x00R\theartbeatB\x06\n\x04item2\xbb\x06\n\x10\x45xecutionService\x12U\n\x0cGetExecution\x12!.nightcrew.v1.GetExecutionRequest\x1a\".nightcrew.v1.GetExecutionResponse\x12[\n\x0eListExecutions\x12#.nightcrew.v1.ListExecutionsRequest\x1a$.nightcrew.v1.ListExecutionsResponse\x12^\n\x0f\x43\x61ncelExecution\x12$.nightcrew.v1.CancelExecutionRequest\x1a%.nightcrew.v1.CancelExecutionResponse\x12[\n\x0eRetryExecution\x12#.nightcrew.v1.RetryExecutionRequest\x1a$.nightcrew.v1.RetryExecutionResponse\x12^\n\x0fSignalExecution\x12$.nightcrew.v1.SignalExecutionRequest\x1a%.nightcrew.v1.SignalExecutionResponse\x12^\n\x0f\x43reateSignalUrl\x12$.nightcrew.v1.CreateSignalUrlRequest\x1a%.nightcrew.v1.CreateSignalUrlResponse\x12L\n\tListSteps\x12\x1e.nightcrew.v1.ListStepsRequest\x1a\x1f.nightcrew.v1.ListStepsResponse\x12I\n\x08ListLogs\x12\x1d.nightcrew.v1.ListLogsRequest\x1a\x1e.nightcrew.v1.ListLogsResponse\x12]\n\x0eWatchExecution\x12#.nightcrew.v1.WatchExecutionRequest\x1a$.nightcrew.v1.WatchExecutionResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nightcrew.v1.execution_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETEXECUTIONREQUEST']._serialized_start=215
-  _globals['_GETEXECUTIONREQUEST']._serialized_end=252
-  _globals['_GETEXECUTIONRESPONSE']._serialized_start=254
-  _globals['_GETEXECUTIONRESPONSE']._serialized_end=331
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=334
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=468
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=470
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=591
-  _globals['_CANCELEXECUTIONREQUEST']._serialized_start=593
-  _globals['_CANCELEXECUTIONREQUEST']._serialized_end=688
-  _globals['_CANCELEXECUTIONRESPONSE']._serialized_start=690
-  _globals['_CANCELEXECUTIONRESPONSE']._serialized_end=770
-  _globals['_RETRYEXECUTIONREQUEST']._serialized_start=772
-  _globals['_RETRYEXECUTIONREQUEST']._serialized_end=894
-  _globals['_RETRYEXECUTIONRESPONSE']._serialized_start=896
-  _globals['_RETRYEXECUTIONRESPONSE']._serialized_end=975
-  _globals['_SIGNALEXECUTIONREQUEST']._serialized_start=978
-  _globals['_SIGNALEXECUTIONREQUEST']._serialized_end=1123
-  _globals['_SIGNALEXECUTIONRESPONSE']._serialized_start=1125
-  _globals['_SIGNALEXECUTIONRESPONSE']._serialized_end=1205
-  _globals['_LISTSTEPSREQUEST']._serialized_start=1207
-  _globals['_LISTSTEPSREQUEST']._serialized_end=1320
-  _globals['_LISTSTEPSRESPONSE']._serialized_start=1322
-  _globals['_LISTSTEPSRESPONSE']._serialized_end=1423
-  _globals['_LISTLOGSREQUEST']._serialized_start=1426
-  _globals['_LISTLOGSREQUEST']._serialized_end=1562
-  _globals['_LISTLOGSRESPONSE']._serialized_start=1564
-  _globals['_LISTLOGSRESPONSE']._serialized_end=1672
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1674
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1791
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1793
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=1908
-  _globals['_WATCHEXECUTIONITEM']._serialized_start=1911
-  _globals['_WATCHEXECUTIONITEM']._serialized_end=2283
-  _globals['_EXECUTIONSERVICE']._serialized_start=2286
-  _globals['_EXECUTIONSERVICE']._serialized_end=3017
+  _globals['_GETEXECUTIONREQUEST']._serialized_start=280
+  _globals['_GETEXECUTIONREQUEST']._serialized_end=317
+  _globals['_GETEXECUTIONRESPONSE']._serialized_start=319
+  _globals['_GETEXECUTIONRESPONSE']._serialized_end=396
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=399
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=533
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=535
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=656
+  _globals['_CANCELEXECUTIONREQUEST']._serialized_start=658
+  _globals['_CANCELEXECUTIONREQUEST']._serialized_end=753
+  _globals['_CANCELEXECUTIONRESPONSE']._serialized_start=755
+  _globals['_CANCELEXECUTIONRESPONSE']._serialized_end=835
+  _globals['_RETRYEXECUTIONREQUEST']._serialized_start=837
+  _globals['_RETRYEXECUTIONREQUEST']._serialized_end=959
+  _globals['_RETRYEXECUTIONRESPONSE']._serialized_start=961
+  _globals['_RETRYEXECUTIONRESPONSE']._serialized_end=1040
+  _globals['_SIGNALEXECUTIONREQUEST']._serialized_start=1043
+  _globals['_SIGNALEXECUTIONREQUEST']._serialized_end=1188
+  _globals['_SIGNALEXECUTIONRESPONSE']._serialized_start=1190
+  _globals['_SIGNALEXECUTIONRESPONSE']._serialized_end=1270
+  _globals['_CREATESIGNALURLREQUEST']._serialized_start=1273
+  _globals['_CREATESIGNALURLREQUEST']._serialized_end=1463
+  _globals['_CREATESIGNALURLRESPONSE']._serialized_start=1465
+  _globals['_CREATESIGNALURLRESPONSE']._serialized_end=1569
+  _globals['_LISTSTEPSREQUEST']._serialized_start=1571
+  _globals['_LISTSTEPSREQUEST']._serialized_end=1684
+  _globals['_LISTSTEPSRESPONSE']._serialized_start=1686
+  _globals['_LISTSTEPSRESPONSE']._serialized_end=1787
+  _globals['_LISTLOGSREQUEST']._serialized_start=1790
+  _globals['_LISTLOGSREQUEST']._serialized_end=1926
+  _globals['_LISTLOGSRESPONSE']._serialized_start=1928
+  _globals['_LISTLOGSRESPONSE']._serialized_end=2036
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=2038
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=2155
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=2157
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=2272
+  _globals['_WATCHEXECUTIONITEM']._serialized_start=2275
+  _globals['_WATCHEXECUTIONITEM']._serialized_end=2647
+  _globals['_EXECUTIONSERVICE']._serialized_start=2650
+  _globals['_EXECUTIONSERVICE']._serialized_end=3477
 # @@protoc_insertion_point(module_scope)

@@ -5,8 +5,10 @@ The service that shows, cancels, retries, signals and watches executions."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from nightcrew.v1 import event_pb2 as _event_pb2
 from nightcrew.v1 import execution_pb2 as _execution_pb2
@@ -303,6 +305,78 @@ class SignalExecutionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SignalExecutionResponse: _TypeAlias = SignalExecutionResponse  # noqa: Y015
+
+@_typing.final
+class CreateSignalUrlRequest(_message.Message):
+    """The address to make."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The execution. Required."""
+    signal: _builtins.str
+    """The signal's name. Required."""
+    request_id: _builtins.str
+    """A UUID. Repeated within 24 h it gets the first answer; with another body it is INVALID_ARGUMENT. Default: none."""
+    @_builtins.property
+    def payload(self) -> _struct_pb2.Value:
+        """What the signal brings, whatever is sent to the address. Default: unset, it brings what is sent. At most 1 MiB."""
+
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """How long the address is good for, at most 365 days. Default: 7 days. It ends with the execution in any case."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        signal: _builtins.str = ...,
+        payload: _struct_pb2.Value | None = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "payload", b"payload", "request_id", b"request_id", "signal", b"signal", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateSignalUrlRequest: _TypeAlias = CreateSignalUrlRequest  # noqa: Y015
+
+@_typing.final
+class CreateSignalUrlResponse(_message.Message):
+    """The address."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """The address. GET shows a page that asks, POST gives the signal, once. Whoever has it may use it; it can't be
+    read again later.
+    """
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """From then on it is good for nothing."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateSignalUrlResponse: _TypeAlias = CreateSignalUrlResponse  # noqa: Y015
 
 @_typing.final
 class ListStepsRequest(_message.Message):

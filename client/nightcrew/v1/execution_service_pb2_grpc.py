@@ -60,6 +60,11 @@ class ExecutionServiceStub(object):
                 request_serializer=nightcrew_dot_v1_dot_execution__service__pb2.SignalExecutionRequest.SerializeToString,
                 response_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.SignalExecutionResponse.FromString,
                 _registered_method=True)
+        self.CreateSignalUrl = channel.unary_unary(
+                '/nightcrew.v1.ExecutionService/CreateSignalUrl',
+                request_serializer=nightcrew_dot_v1_dot_execution__service__pb2.CreateSignalUrlRequest.SerializeToString,
+                response_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.CreateSignalUrlResponse.FromString,
+                _registered_method=True)
         self.ListSteps = channel.unary_unary(
                 '/nightcrew.v1.ExecutionService/ListSteps',
                 request_serializer=nightcrew_dot_v1_dot_execution__service__pb2.ListStepsRequest.SerializeToString,
@@ -118,6 +123,14 @@ class ExecutionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateSignalUrl(self, request, context):
+        """Makes a one-time address that gives an execution a signal: for an approval by mail or chat. FAILED_PRECONDITION
+        when the execution is final or the HTTP service is off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSteps(self, request, context):
         """Lists an execution's journaled steps, in the order in which they began.
         """
@@ -167,6 +180,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.SignalExecution,
                     request_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.SignalExecutionRequest.FromString,
                     response_serializer=nightcrew_dot_v1_dot_execution__service__pb2.SignalExecutionResponse.SerializeToString,
+            ),
+            'CreateSignalUrl': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSignalUrl,
+                    request_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.CreateSignalUrlRequest.FromString,
+                    response_serializer=nightcrew_dot_v1_dot_execution__service__pb2.CreateSignalUrlResponse.SerializeToString,
             ),
             'ListSteps': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSteps,
@@ -320,6 +338,33 @@ class ExecutionService(object):
             '/nightcrew.v1.ExecutionService/SignalExecution',
             nightcrew_dot_v1_dot_execution__service__pb2.SignalExecutionRequest.SerializeToString,
             nightcrew_dot_v1_dot_execution__service__pb2.SignalExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSignalUrl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nightcrew.v1.ExecutionService/CreateSignalUrl',
+            nightcrew_dot_v1_dot_execution__service__pb2.CreateSignalUrlRequest.SerializeToString,
+            nightcrew_dot_v1_dot_execution__service__pb2.CreateSignalUrlResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,10 @@ class ExecutionServiceStub:
     """
     SignalExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.SignalExecutionRequest, _execution_service_pb2.SignalExecutionResponse]
     """Sends a signal, which is kept until it is waited for. FAILED_PRECONDITION when the execution is final."""
+    CreateSignalUrl: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.CreateSignalUrlRequest, _execution_service_pb2.CreateSignalUrlResponse]
+    """Makes a one-time address that gives an execution a signal: for an approval by mail or chat. FAILED_PRECONDITION
+    when the execution is final or the HTTP service is off.
+    """
     ListSteps: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListStepsRequest, _execution_service_pb2.ListStepsResponse]
     """Lists an execution's journaled steps, in the order in which they began."""
     ListLogs: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListLogsRequest, _execution_service_pb2.ListLogsResponse]
@@ -75,6 +79,10 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """
     SignalExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.SignalExecutionRequest, _execution_service_pb2.SignalExecutionResponse]  # type: ignore[assignment]
     """Sends a signal, which is kept until it is waited for. FAILED_PRECONDITION when the execution is final."""
+    CreateSignalUrl: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.CreateSignalUrlRequest, _execution_service_pb2.CreateSignalUrlResponse]  # type: ignore[assignment]
+    """Makes a one-time address that gives an execution a signal: for an approval by mail or chat. FAILED_PRECONDITION
+    when the execution is final or the HTTP service is off.
+    """
     ListSteps: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListStepsRequest, _execution_service_pb2.ListStepsResponse]  # type: ignore[assignment]
     """Lists an execution's journaled steps, in the order in which they began."""
     ListLogs: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListLogsRequest, _execution_service_pb2.ListLogsResponse]  # type: ignore[assignment]
@@ -130,6 +138,16 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.SignalExecutionResponse, _abc.Awaitable[_execution_service_pb2.SignalExecutionResponse]]:
         """Sends a signal, which is kept until it is waited for. FAILED_PRECONDITION when the execution is final."""
+
+    @_abc_1.abstractmethod
+    def CreateSignalUrl(
+        self,
+        request: _execution_service_pb2.CreateSignalUrlRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.CreateSignalUrlResponse, _abc.Awaitable[_execution_service_pb2.CreateSignalUrlResponse]]:
+        """Makes a one-time address that gives an execution a signal: for an approval by mail or chat. FAILED_PRECONDITION
+        when the execution is final or the HTTP service is off.
+        """
 
     @_abc_1.abstractmethod
     def ListSteps(

@@ -120,6 +120,25 @@ class Context(BaseContext):
         """
         await self._durable.spend(name, amount)
 
+    async def signal_url(self, name: str, *, expires: Span = 0, payload: Any = ...) -> str:
+        """An address that gives this execution a signal, once: for an approval by mail or chat.
+
+            link = await ctx.signal_url("approve", expires=86400, payload={"ok": True})
+
+        Who follows it sees a page with what the wait asks and a button; a program sends a POST.
+
+        Args:
+            name: The signal's name.
+            expires: Seconds or a timedelta; 7 days if nothing is said.
+            payload: What the signal brings; if it is not given that is what is sent.
+
+        Raises:
+            FailedPrecondition: The HTTP service is off.
+        """
+        return await self._durable.signal_url(
+            name, ttl=_lasting(expires), payload=() if payload is ... else (payload,)
+        )
+
     async def now(self) -> datetime:
         """The time; the same when the program runs again."""
         return await self._durable.now()
@@ -183,6 +202,11 @@ class SyncContext(BaseContext):
         """See Context.spend."""
         _done(self._durable.spend(name, amount))
 
+    def signal_url(self, name: str, *, expires: Span = 0, payload: Any = ...) -> str:
+        """See Context.signal_url."""
+        given = () if payload is ... else (payload,)
+        return _done(self._durable.signal_url(name, ttl=_lasting(expires), payload=given))
+
     def now(self) -> datetime:
         """See Context.now."""
         return _done(self._durable.now())
@@ -212,6 +236,10 @@ def _whole(seconds: Span, **more: float) -> timedelta:
     if whole < timedelta(0):
         raise InvalidArgument.of("sleep", f"must not be negative, is {whole.total_seconds()} s")
     return whole
+
+
+def _lasting(expires: Span) -> timedelta:
+    return span(expires, field="expires") or timedelta(0)
 
 
 def _limit(timeout: Span | None) -> timedelta | None:

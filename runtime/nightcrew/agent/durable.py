@@ -48,6 +48,9 @@ class Durable(Protocol):
     async def spend(self, name: str, amount: float) -> None:
         """Counts what was spent, once."""
 
+    async def signal_url(self, name: str, *, ttl: timedelta, payload: Sequence[Any]) -> str:
+        """An address that gives a signal, once; `payload` holds what it brings, if it brings something itself."""
+
     async def now(self) -> datetime:
         """The time, journaled."""
 

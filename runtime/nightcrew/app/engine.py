@@ -23,6 +23,7 @@ from nightcrew.crew.commits import Commits
 from nightcrew.crew.directory import Directory
 from nightcrew.crew.dispatch import dispatch
 from nightcrew.crew.executor import Executor
+from nightcrew.crew.links import Links
 from nightcrew.crew.log_writer import LogWriter
 from nightcrew.crew.registry import Registry
 from nightcrew.crew.waits import wake_parked
@@ -54,6 +55,7 @@ from nightcrew.services.logs import LogService
 from nightcrew.services.programs import ProgramService
 from nightcrew.services.runtime import RuntimeService
 from nightcrew.services.schedules import ScheduleService
+from nightcrew.services.signal_urls import SignalUrlService
 from nightcrew.services.skips import SkipService
 from nightcrew.services.status import StatusService
 from nightcrew.services.steps import StepService
@@ -136,7 +138,8 @@ class Engine:
         )
         self.bus = bus = Bus()
         pools = {name: spec.pool(name) for name, spec in settings.pools.items()}
-        self.commits = Commits(self.store, bus, ids, pools=pools)
+        links = Links(base=self._base, token=self.secrets.token)
+        self.commits = Commits(self.store, bus, ids, pools=pools, links=links)
         self.commits.dispatch_through(dispatch)
         self.logs = LogWriter(self.commits, clock)
         self.way_out = HttpWayOut(self.addresses)
@@ -216,6 +219,7 @@ class Engine:
             logs=LogService(reads=reads),
             programs=ProgramService(registry=self.registry, reads=reads),
             schedules=ScheduleService(reads=reads, clock=clock),
+            signal_urls=SignalUrlService(commits=self.commits, clock=clock),
             skips=SkipService(commits=self.commits, clock=clock),
             status=StatusService(
                 reads=reads,
@@ -255,6 +259,14 @@ class Engine:
         self._gateways[name] = gateway
         if subtree is not None:
             self._subtrees[name] = subtree
+
+    def _base(self) -> str:
+        """Where callers reach the HTTP service; empty while it does not serve."""
+        if self.settings.public_url:
+            return self.settings.public_url
+        web = self._gateways.get("web")
+        host = self.settings.http.rpartition(":")[0]
+        return f"http://{host}:{web.port}" if web is not None and web.port else ""
 
     def _own_ports(self) -> frozenset[int]:
         return frozenset(gateway.port for gateway in self._gateways.values()) - {0}

@@ -1,4 +1,4 @@
-"""`nightcrew executions`: list, get, steps, cancel, retry, signal and watch."""
+"""`nightcrew executions`: list, get, steps, cancel, retry, signal, signal-url and watch."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ import typer
 from nightcrew.cli import views
 from nightcrew.cli.agents import LimitOption, OrderOption
 from nightcrew.cli.connection import Session, control
+from nightcrew.cli.durations import duration
 from nightcrew.cli.happenings import Happenings
 from nightcrew.cli.inputs import all_of, any_of, filter_option, json_value, member, quoted
 from nightcrew.cli.refusal import WrongUse
@@ -128,6 +129,39 @@ async def signal(
     value = None if payload is None else json_value(payload, "--payload")
     found = await session.client.executions.signal(execution, name, value)
     session.printer.one(found, views.execution_rows(found))
+
+
+@control(app, "signal-url")
+async def signal_url(
+    session: Session,
+    execution: ExecutionId,
+    name: Annotated[str, typer.Argument(metavar="SIGNAL", help="The signal's name.")],
+    *,
+    payload: Annotated[
+        str | None,
+        typer.Option(
+            "--payload",
+            metavar="JSON|@FILE|-",
+            help="What the signal brings, whatever is sent to the address.",
+        ),
+    ] = None,
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="TIME", help="How long it is good for.")
+    ] = "7d",
+) -> None:
+    """Make a one-time address that sends a signal: for an approval by mail or chat.
+
+    GET shows a page that asks and uses nothing up; POST, or the page's button, answers, once.
+
+    Examples:
+      nightcrew executions signal-url 0198c0de-0000-7000-8000-000000000001 approve
+      nightcrew executions signal-url 0198c0de-0000-7000-8000-000000000001 approve --payload '{"ok": true}' --expires 2h
+    """
+    value = ... if payload is None else json_value(payload, "--payload")
+    made = await session.client.executions.signal_url(
+        execution, name, payload=value, ttl=duration(expires, "--expires")
+    )
+    session.printer.one(made, {"url": made.url, "expires": made.expire_time})
 
 
 @control(app, "watch")

@@ -25,6 +25,7 @@ FILE: Final = "nightcrew.toml"
 OFF: Final = "off"
 _HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:]*:[0-9a-f:.]*:[0-9a-f:.]*")
 SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_BASE: Final = re.compile(r"https?://[^?#\s\"<>]+")
 _ORIGIN: Final = re.compile(r"https?://[^/?#\s]+")
 
 
@@ -55,6 +56,8 @@ class Settings(BaseSettings):
         outbound: Where the runtime's own events are sent to.
         pools: What agents share by name: so many executions at once, so many starts a minute.
         retention: How long executions, logs and events are kept.
+        public_url: Where callers reach the HTTP service from outside, such as https://crew.example.org: what
+            addresses that are given away begin with. Empty is the address that it serves on.
         hosts: Names besides loopback's that HTTP callers may call the server by, without a port.
         origins: Web pages that may call it, such as https://crew.example.org; its own may anyway.
         allow_private: Whether HTTP programs, outbound hooks and brokers may be at private addresses, this machine's
@@ -81,6 +84,7 @@ class Settings(BaseSettings):
     outbound: tuple[OutboundHook, ...] = ()
     pools: dict[str, PoolSpec] = Field(default_factory=dict)
     retention: RetentionSpec = RetentionSpec()
+    public_url: str = ""
     hosts: Annotated[tuple[str, ...], NoDecode] = ()
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     allow_private: Annotated[bool | tuple[str, ...], NoDecode] = False
@@ -125,6 +129,14 @@ class Settings(BaseSettings):
             if not SLUG.fullmatch(name):
                 raise ValueError(f"{name[:80]!r} is no name of a pool; it must match {SLUG.pattern}")
         return pools
+
+    @field_validator("public_url")
+    @classmethod
+    def _a_base(cls, value: str) -> str:
+        base = value.rstrip("/")
+        if base and not _BASE.fullmatch(base):
+            raise ValueError(f"must be a URL such as https://crew.example.org, not {value[:100]!r}")
+        return base
 
     @field_validator("allow", mode="before")
     @classmethod

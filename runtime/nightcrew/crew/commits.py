@@ -8,6 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 from nightcrew.crew.bus import Bus
 from nightcrew.crew.filter_faults import FilterFaults
+from nightcrew.crew.links import NO_LINKS, Links
 from nightcrew.domain.agent import Agent
 from nightcrew.domain.errors import CommitUnknown
 from nightcrew.domain.event import AGENT_RESUMED, AGENT_STARTED, AGENT_UPDATED, OWN_PREFIX, NewEvent
@@ -99,6 +100,7 @@ class After:
         "gates",
         "kills",
         "lags",
+        "links",
         "logs",
         "new_id",
         "noted",
@@ -116,8 +118,10 @@ class After:
         claiming: bool = True,
         awake_since: datetime | None = None,
         pools: Mapping[str, Pool] = NO_POOLS,
+        links: Links = NO_LINKS,
     ) -> None:
         self.new_id = new_id
+        self.links = links
         self.pools = pools
         self.claiming = claiming
         self.awake_since = awake_since
@@ -171,12 +175,22 @@ class Commits:
     Attributes:
         filter_faults: Filters of event triggers that could not be evaluated.
         pools: What agents share, by name.
+        links: Makes addresses that are given away.
         claiming: Whether work may be started; in a drain it is only queued.
         awake_since: Since when the scheduler looks without a break: what came due since is on time, whoever
             fires it; None while it does not look.
     """
 
-    def __init__(self, store: Store, bus: Bus, ids: Ids, *, pools: Mapping[str, Pool] = NO_POOLS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        ids: Ids,
+        *,
+        pools: Mapping[str, Pool] = NO_POOLS,
+        links: Links = NO_LINKS,
+    ) -> None:
+        self.links = links
         self.pools = pools
         self._store = store
         self._bus = bus
@@ -204,7 +218,11 @@ class Commits:
 
         def whole(tx: Transaction) -> tuple[T, After]:
             after = After(
-                self._new_id, claiming=self.claiming, awake_since=self.awake_since, pools=self.pools
+                self._new_id,
+                claiming=self.claiming,
+                awake_since=self.awake_since,
+                pools=self.pools,
+                links=self.links,
             )
             value = unit(tx, after)
             if after.noted and self._dispatch is not None:

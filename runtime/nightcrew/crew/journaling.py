@@ -7,6 +7,7 @@ from nightcrew.crew.admission import admit_one
 from nightcrew.crew.budget import spend
 from nightcrew.crew.commits import After
 from nightcrew.crew.intake import Work
+from nightcrew.crew.signal_urls import journal_url
 from nightcrew.crew.waits import end_if_over
 from nightcrew.domain.cloudevent import Draft, checked_events
 from nightcrew.domain.errors import InvalidArgument, NightcrewError, NotFound, Unavailable
@@ -48,6 +49,8 @@ def write_step(
             step = _call(tx, after, execution, step, now=now, execution_id=after.new_id())
         case StepKind.PUBLISH:
             step = _publish(tx, after, execution, step, now=now)
+        case StepKind.SIGNAL_URL:
+            step = journal_url(tx, after, execution, step, now=now)
         case StepKind.SPEND:
             step = spend(tx, after, execution, step, now=now)
         case _:

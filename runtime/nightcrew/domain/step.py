@@ -18,6 +18,7 @@ class StepKind(StrEnum):
     CALL = "call"
     PUBLISH = "publish"
     SPEND = "spend"
+    SIGNAL_URL = "signal_url"
     NOW = "now"
     RANDOM = "random"
 

@@ -21,6 +21,7 @@ from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.execution import ExecutionError
 from nightcrew.domain.journal import Journal, Mismatch, Place
 from nightcrew.domain.retry import backoff, may_retry, resolve
+from nightcrew.domain.signal_url import check_ttl
 from nightcrew.domain.spec.policy import RetryPolicy
 from nightcrew.domain.step import LeaseLost, Step, StepKind, StepState
 from nightcrew.domain.values import checked, decode, encode
@@ -216,6 +217,16 @@ class Steps:
         """Counts what was spent, once."""
         detail = encode(spent(name, amount))
         await self._once(StepKind.SPEND, name, "null", detail=detail, digest=hashed(detail))
+
+    async def signal_url(self, name: str, *, ttl: timedelta, payload: Sequence[Any]) -> str:
+        """An address that gives a signal, once."""
+        asked = {"ttl": check_ttl(ttl).total_seconds(), **({"payload": payload[0]} if payload else {})}
+        detail = checked(asked, field="payload")
+        return str(
+            await self._once(
+                StepKind.SIGNAL_URL, named(name, "signal"), "null", detail=detail, digest=hashed(detail)
+            )
+        )
 
     async def now(self) -> datetime:
         """The time, journaled."""

@@ -75,6 +75,7 @@ class Pruner:
         now = self._clock.now()
         total = await self._batches(lambda tx, n: tx.requests.forget(before=now - KEPT, limit=n))
         total += await self._batches(lambda tx, n: tx.hooks.forget(before=now - DELIVERIES_KEPT, limit=n))
+        total += await self._batches(lambda tx, n: tx.signal_urls.forget(before=now - KEPT, limit=n))
         total += await self._batches(lambda tx, n: tx.outbound.forget(before=now - DEAD_KEPT, limit=n))
         total += await self._batches(lambda tx, n: tx.events.forget(before=now - KNOWN_FOR, limit=n))
         total += await self._batches(

@@ -12,6 +12,7 @@ from nightcrew.services.logs import LogService
 from nightcrew.services.programs import ProgramService
 from nightcrew.services.runtime import RuntimeService
 from nightcrew.services.schedules import ScheduleService
+from nightcrew.services.signal_urls import SignalUrlService
 from nightcrew.services.skips import SkipService
 from nightcrew.services.status import StatusService
 from nightcrew.services.steps import StepService
@@ -32,6 +33,7 @@ class UseCases:
     logs: LogService
     programs: ProgramService
     schedules: ScheduleService
+    signal_urls: SignalUrlService
     skips: SkipService
     status: StatusService
     steps: StepService

@@ -101,6 +101,10 @@ class SystemSecrets:
         """A new secret for Standard Webhooks, `whsec_…`."""
         return "whsec_" + base64.b64encode(secrets.token_bytes(_NEW_BYTES)).decode()
 
+    def token(self) -> str:
+        """A new secret that is fit for a URL."""
+        return secrets.token_urlsafe(_NEW_BYTES)
+
     @property
     def _where(self) -> str:
         return f"in {VARIABLE}" if self._given else str(self._file)

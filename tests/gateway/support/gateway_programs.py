@@ -57,3 +57,10 @@ async def big(size: int = 0) -> str:
 @agent(start=False)
 def plain() -> str:
     return "in a worker"
+
+
+@agent(start=False, max_concurrency=0)
+async def approval(ctx: Context, what: str = "it") -> Any:
+    await ctx.signal_url("approve", expires=3600)
+    await ctx.signal_url("approve", payload={"ok": False})
+    return await ctx.wait_signal("approve", message=f"May I publish <{what}>?")

@@ -41,3 +41,11 @@ class Progress:
     attempt: int
     time: datetime | None
     details: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalUrl:
+    """A one-time address that gives a signal: GET shows a page that asks, POST answers. It can't be read again."""
+
+    url: str
+    expire_time: datetime | None = None

@@ -13,11 +13,11 @@ from nightcrew.client.models.execution import (
     WaitKind,
 )
 from nightcrew.client.models.log import LogEntry, LogStream, Severity
-from nightcrew.client.models.step import Progress, Step, StepState
+from nightcrew.client.models.step import Progress, SignalUrl, Step, StepState
 from nightcrew.client.wire.enums import EnumTable
 from nightcrew.client.wire.times import from_timestamp
 from nightcrew.client.wire.values import from_struct, from_value
-from nightcrew.v1 import agent_service_pb2, execution_pb2, log_pb2, step_pb2, watch_pb2
+from nightcrew.v1 import agent_service_pb2, execution_pb2, execution_service_pb2, log_pb2, step_pb2, watch_pb2
 
 STATES = EnumTable(execution_pb2.Execution.State.DESCRIPTOR, ExecutionState)
 _KINDS = EnumTable(execution_pb2.TriggerRef.Kind.DESCRIPTOR, TriggerKind)
@@ -87,6 +87,12 @@ def step(wire: step_pb2.Step) -> Step:
         start_time=from_timestamp(wire.start_time) if has("start_time") else None,
         end_time=from_timestamp(wire.end_time) if has("end_time") else None,
     )
+
+
+def signal_url(wire: execution_service_pb2.CreateSignalUrlResponse) -> SignalUrl:
+    """A one-time address of a signal."""
+    time = from_timestamp(wire.expire_time) if wire.HasField("expire_time") else None
+    return SignalUrl(url=wire.url, expire_time=time)
 
 
 def progress(wire: step_pb2.Progress) -> Progress:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from nightcrew.crew.bus import Signal
 from nightcrew.gateway.grpc.services import services
 from nightcrew.gateway.status import Faults
-from nightcrew.gateway.web import events, health, hooks, openapi
+from nightcrew.gateway.web import events, health, hooks, openapi, signals
 from nightcrew.gateway.web.browsers import Ours
 from nightcrew.gateway.web.connect import routes as connect
 from nightcrew.gateway.web.errors import HANDLERS, LastResort
@@ -50,6 +50,7 @@ def routes(use_cases: UseCases, *, ids: Ids, closing: Signal) -> Sequence[BaseRo
     return [
         *hooks.routes(use_cases, closing=closing),
         *events.routes(use_cases),
+        *signals.routes(use_cases),
         *rest.routes(use_cases, ids=ids),
         *health.routes(use_cases),
         *openapi.routes(),

@@ -7,7 +7,7 @@ import structlog
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nightcrew.gateway.web.browsers import SECURITY_HEADERS, Ours, refusal
+from nightcrew.gateway.web.browsers import PROVEN, SECURITY_HEADERS, Ours, refusal
 from nightcrew.ports.clock import Clock
 
 MAX_REQUESTS: Final = 2048
@@ -75,8 +75,12 @@ class Gate:
         await self._app(scope, receive, send)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        """One line a request. Of the URL only the path: a hook's query may hold its sender's secrets."""
+        """One line a request. Of the URL only the path: a hook's query may hold its sender's secrets.
+
+        Of an address that is a secret itself not even that.
+        """
         method = scope["method"]
         self._seen(method, status, seconds)
         tell = log.warning if status >= _FAULT or not status else log.debug
-        tell("http", method=method, path=scope["path"][:200], status=status, ms=round(seconds * 1000, 1))
+        path = f"{PROVEN}…" if scope["path"].startswith(PROVEN) else scope["path"][:200]
+        tell("http", method=method, path=path, status=status, ms=round(seconds * 1000, 1))

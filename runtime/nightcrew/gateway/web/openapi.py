@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from nightcrew.gateway.web import events, hooks
+from nightcrew.gateway.web import events, hooks, signals
 from nightcrew.gateway.web.problems import problems
 from nightcrew.gateway.web.rest import openapi as rest
 
@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "paths": {**rest.paths(), **hooks.PATHS, **events.PATHS, **_own_paths()},
+        "paths": {**rest.paths(), **hooks.PATHS, **events.PATHS, **signals.PATHS, **_own_paths()},
         "components": {"schemas": rest.components()},
     }
 

@@ -8,6 +8,7 @@ _WHY: Final = {
     404: "There is no such thing.",
     408: "The body did not come in time.",
     409: "Not in the state that the agent is in.",
+    410: "It is good for nothing any more.",
     413: "The body is too large.",
     415: "The content type is none that can be read.",
     429: "The backlog is full; Retry-After says when to try again.",

@@ -39,6 +39,7 @@ _CHILDREN: Final = (
     "DELETE FROM logs WHERE execution = ?",
     "DELETE FROM steps WHERE execution = ?",
     "DELETE FROM signals WHERE execution = ?",
+    "DELETE FROM signal_urls WHERE execution = ?",
 )
 _DELETE: Final = "DELETE FROM executions WHERE seq = ?"
 

@@ -21,6 +21,7 @@ from nightcrew.store.sqlite.pools import Pools
 from nightcrew.store.sqlite.requests import Requests
 from nightcrew.store.sqlite.residents import Residents
 from nightcrew.store.sqlite.retention import Retention
+from nightcrew.store.sqlite.signal_urls import SignalUrls
 from nightcrew.store.sqlite.skips import Skips
 from nightcrew.store.sqlite.steps import Steps
 from nightcrew.store.sqlite.usage import Usage
@@ -49,6 +50,7 @@ class SqliteTransaction:
         "requests",
         "residents",
         "retention",
+        "signal_urls",
         "skips",
         "steps",
         "usage",
@@ -66,6 +68,7 @@ class SqliteTransaction:
         self.event_calls = EventCalls(connection)
         self.logs = Logs(connection)
         self.fires = Fires(connection)
+        self.signal_urls = SignalUrls(connection)
         self.skips = Skips(connection)
         self.steps = Steps(connection)
         self.backfills = Backfills(connection)

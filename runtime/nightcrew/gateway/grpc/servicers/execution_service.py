@@ -6,9 +6,11 @@ from nightcrew.crew.bus import Signal
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page, page_size
 from nightcrew.domain.step import Step
+from nightcrew.domain.values import checked
 from nightcrew.gateway.grpc.convert.execution import fill_execution, weight
 from nightcrew.gateway.grpc.convert.log import fill_log
 from nightcrew.gateway.grpc.convert.step import fill_step
+from nightcrew.gateway.grpc.convert.times import duration_of, fill_time
 from nightcrew.gateway.grpc.convert.values import value_of
 from nightcrew.gateway.grpc.methods import Method, stream, unary
 from nightcrew.gateway.grpc.offload import converted
@@ -34,6 +36,7 @@ class ExecutionServicer:
         self._executions = use_cases.executions
         self._steps = use_cases.steps
         self._logs = use_cases.logs
+        self._urls = use_cases.signal_urls
         self._watch = use_cases.watch
         self._closing = closing
         self._watches = ExecutionWatches(clock)
@@ -46,6 +49,7 @@ class ExecutionServicer:
             "CancelExecution": unary(pb.CancelExecutionRequest, self.cancel),
             "RetryExecution": unary(pb.RetryExecutionRequest, self.retry),
             "SignalExecution": unary(pb.SignalExecutionRequest, self.signal),
+            "CreateSignalUrl": unary(pb.CreateSignalUrlRequest, self.signal_url),
             "ListSteps": unary(pb.ListStepsRequest, self.steps),
             "ListLogs": unary(pb.ListLogsRequest, self.logs),
             "WatchExecution": stream(pb.WatchExecutionRequest, self.watch),
@@ -100,6 +104,20 @@ class ExecutionServicer:
         )
         out = pb.SignalExecutionResponse()
         await converted(weight(execution), fill_execution, out.execution, execution)
+        return out
+
+    async def signal_url(self, request: pb.CreateSignalUrlRequest) -> pb.CreateSignalUrlResponse:
+        """Makes a one-time address that gives a signal."""
+        given = request.HasField("payload")
+        made = await self._urls.create(
+            required(request.id, "id"),
+            required(request.signal, "signal"),
+            payload=checked(value_of(request.payload, "payload"), field="payload") if given else None,
+            ttl=duration_of(request.ttl, "ttl"),
+            request=request_of(request, "ExecutionService/CreateSignalUrl"),
+        )
+        out = pb.CreateSignalUrlResponse(url=made.url)
+        fill_time(out.expire_time, made.expire_time)
         return out
 
     async def steps(self, request: pb.ListStepsRequest) -> pb.ListStepsResponse:
