@@ -3,11 +3,11 @@
 
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from nightcrew.client.chance import request_id as new_request_id
 from nightcrew.client.models.event import Event, Gap
-from nightcrew.client.models.execution import Execution, ExecutionSnapshot
+from nightcrew.client.models.execution import BulkOutcome, Execution, ExecutionSnapshot
 from nightcrew.client.models.log import LogEntry
 from nightcrew.client.models.step import Progress, SignalUrl, Step
 from nightcrew.client.pages import Page, Pages
@@ -19,6 +19,9 @@ from nightcrew.client.wire.times import to_duration
 from nightcrew.client.wire.values import fill_value
 from nightcrew.v1 import execution_service_pb2 as rpc
 from nightcrew.v1 import execution_service_pb2_grpc, step_pb2
+
+BULK: Final = timedelta(hours=1)
+"""How much longer than others a call for very many executions may take."""
 
 ExecutionItem: TypeAlias = ExecutionSnapshot | Event | LogEntry | Step | Progress | Gap
 """What a watch of an execution gives out."""
@@ -89,6 +92,44 @@ class Executions:
             name, ordinal = (from_step, 0) if isinstance(from_step, str) else from_step
             request.from_step.CopyFrom(step_pb2.StepRef(name=name, ordinal=ordinal))
         return wire.execution((await self._transport.unary(self._stub.RetryExecution, request)).execution)
+
+    async def cancel_all(
+        self, filter: str, *, reason: str = "", validate_only: bool = False, request_id: str | None = None
+    ) -> BulkOutcome:
+        """Cancels all executions that a filter finds and that have not ended.
+
+        Args:
+            filter: In AIP-160's language: `agent_id = "digest" AND state = "STATE_QUEUED"`.
+            reason: Kept with each.
+            validate_only: Only count.
+            request_id: A UUID; repeated, it goes on where the first one was cut off.
+        """
+        request = rpc.CancelExecutionsRequest(
+            filter=filter,
+            reason=reason,
+            validate_only=validate_only,
+            request_id=request_id or new_request_id(),
+        )
+        return wire.bulk(
+            (await self._transport.unary(self._stub.CancelExecutions, request, longer=BULK)).outcome
+        )
+
+    async def retry_all(
+        self, filter: str, *, validate_only: bool = False, request_id: str | None = None
+    ) -> BulkOutcome:
+        """Retries all executions that a filter finds and that have ended, each once.
+
+        Args:
+            filter: In AIP-160's language: `agent_id = "digest" AND state = "STATE_FAILED"`.
+            validate_only: Only count.
+            request_id: A UUID; repeated, it goes on where the first one was cut off and retries none twice.
+        """
+        request = rpc.RetryExecutionsRequest(
+            filter=filter, validate_only=validate_only, request_id=request_id or new_request_id()
+        )
+        return wire.bulk(
+            (await self._transport.unary(self._stub.RetryExecutions, request, longer=BULK)).outcome
+        )
 
     async def signal(
         self, execution_id: str, signal: str, payload: Any = None, *, request_id: str | None = None

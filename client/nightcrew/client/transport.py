@@ -94,6 +94,7 @@ class Transport:
         request: RequestT,
         *,
         wait: timedelta | None = None,
+        longer: timedelta = timedelta(0),
     ) -> ResponseT:
         """The answer to one request, tried again while the server is unavailable.
 
@@ -102,6 +103,7 @@ class Transport:
             request: The request; sent again as it is, so that its request id stays the same.
             wait: How long the server may wait before it answers (the request's own field `wait`): it comes
                 on top of the timeout, and a retry asks for what is left of it.
+            longer: How much longer than others the call may take.
 
         Raises:
             NightcrewClientError: The server refused, or could not be reached.
@@ -109,7 +111,7 @@ class Transport:
         self.ensure_open()
         loop = asyncio.get_running_loop()
         start = loop.time()
-        patience = self.timeout + (wait.total_seconds() if wait else 0.0)
+        patience = self.timeout + (wait.total_seconds() if wait else 0.0) + longer.total_seconds()
         failures = 0
         while True:
             left = patience - (loop.time() - start)

@@ -247,6 +247,192 @@ class RetryExecutionResponse(_message.Message):
 Global___RetryExecutionResponse: _TypeAlias = RetryExecutionResponse  # noqa: Y015
 
 @_typing.final
+class CancelExecutionsRequest(_message.Message):
+    """Which executions to cancel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    filter: _builtins.str
+    """In AIP-160's language, as ListExecutions has it. Required. Those that have ended are left out, and so are those
+    that come into being after the request.
+    """
+    reason: _builtins.str
+    """Why, in the caller's words; kept with each. Default: "cancelled by hand"."""
+    validate_only: _builtins.bool
+    """Only count. Default: false."""
+    request_id: _builtins.str
+    """A UUID. Repeated within 24 h it goes on where the first one was cut off; with another body it is
+    INVALID_ARGUMENT. Default: none.
+    """
+    def __init__(
+        self,
+        *,
+        filter: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelExecutionsRequest: _TypeAlias = CancelExecutionsRequest  # noqa: Y015
+
+@_typing.final
+class CancelExecutionsResponse(_message.Message):
+    """What came of the cancel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcome(self) -> Global___BulkOutcome:
+        """What came of it."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___BulkOutcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelExecutionsResponse: _TypeAlias = CancelExecutionsResponse  # noqa: Y015
+
+@_typing.final
+class RetryExecutionsRequest(_message.Message):
+    """Which executions to retry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    filter: _builtins.str
+    """In AIP-160's language, as ListExecutions has it. Required. Those that have not ended are left out, and so are
+    those that come into being after the request.
+    """
+    validate_only: _builtins.bool
+    """Only count. Default: false."""
+    request_id: _builtins.str
+    """A UUID. Repeated within 24 h it goes on where the first one was cut off, and retries none a second time; with
+    another body it is INVALID_ARGUMENT. Default: none.
+    """
+    def __init__(
+        self,
+        *,
+        filter: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryExecutionsRequest: _TypeAlias = RetryExecutionsRequest  # noqa: Y015
+
+@_typing.final
+class RetryExecutionsResponse(_message.Message):
+    """What came of the retry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcome(self) -> Global___BulkOutcome:
+        """What came of it."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___BulkOutcome | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryExecutionsResponse: _TypeAlias = RetryExecutionsResponse  # noqa: Y015
+
+@_typing.final
+class BulkOutcome(_message.Message):
+    """What came of something that was done to many executions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHED_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    matched: _builtins.int
+    """How many the filter found, of those in a state in which it can be done."""
+    done: _builtins.int
+    """To how many it was done, now or by an earlier request of the same id. 0 with `validate_only`."""
+    failed: _builtins.int
+    """To how many it could not be done."""
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___BulkFailure]:
+        """The first 20 of those."""
+
+    def __init__(
+        self,
+        *,
+        matched: _builtins.int = ...,
+        done: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        failures: _abc.Iterable[Global___BulkFailure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "failed", b"failed", "failures", b"failures", "matched", b"matched"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BulkOutcome: _TypeAlias = BulkOutcome  # noqa: Y015
+
+@_typing.final
+class BulkFailure(_message.Message):
+    """One execution to which it could not be done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """The execution."""
+    reason: _builtins.str
+    """The error's stable code, as ErrorInfo.reason has it."""
+    message: _builtins.str
+    """In words."""
+    def __init__(
+        self,
+        *,
+        execution_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BulkFailure: _TypeAlias = BulkFailure  # noqa: Y015
+
+@_typing.final
 class SignalExecutionRequest(_message.Message):
     """The signal to send."""
 

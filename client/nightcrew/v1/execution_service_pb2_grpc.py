@@ -55,6 +55,16 @@ class ExecutionServiceStub(object):
                 request_serializer=nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionRequest.SerializeToString,
                 response_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionResponse.FromString,
                 _registered_method=True)
+        self.CancelExecutions = channel.unary_unary(
+                '/nightcrew.v1.ExecutionService/CancelExecutions',
+                request_serializer=nightcrew_dot_v1_dot_execution__service__pb2.CancelExecutionsRequest.SerializeToString,
+                response_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.CancelExecutionsResponse.FromString,
+                _registered_method=True)
+        self.RetryExecutions = channel.unary_unary(
+                '/nightcrew.v1.ExecutionService/RetryExecutions',
+                request_serializer=nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionsRequest.SerializeToString,
+                response_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionsResponse.FromString,
+                _registered_method=True)
         self.SignalExecution = channel.unary_unary(
                 '/nightcrew.v1.ExecutionService/SignalExecution',
                 request_serializer=nightcrew_dot_v1_dot_execution__service__pb2.SignalExecutionRequest.SerializeToString,
@@ -111,6 +121,21 @@ class ExecutionServiceServicer(object):
     def RetryExecution(self, request, context):
         """Makes a new execution that names the given one as its cause. FAILED_PRECONDITION unless that is final, or
         waits for code.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelExecutions(self, request, context):
+        """Cancels all executions that a filter finds and that have not ended, some at a time. Each is as CancelExecution
+        leaves it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryExecutions(self, request, context):
+        """Retries all executions that a filter finds and that have ended, some at a time, each once a request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,6 +200,16 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.RetryExecution,
                     request_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionRequest.FromString,
                     response_serializer=nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionResponse.SerializeToString,
+            ),
+            'CancelExecutions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelExecutions,
+                    request_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.CancelExecutionsRequest.FromString,
+                    response_serializer=nightcrew_dot_v1_dot_execution__service__pb2.CancelExecutionsResponse.SerializeToString,
+            ),
+            'RetryExecutions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryExecutions,
+                    request_deserializer=nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionsRequest.FromString,
+                    response_serializer=nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionsResponse.SerializeToString,
             ),
             'SignalExecution': grpc.unary_unary_rpc_method_handler(
                     servicer.SignalExecution,
@@ -311,6 +346,60 @@ class ExecutionService(object):
             '/nightcrew.v1.ExecutionService/RetryExecution',
             nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionRequest.SerializeToString,
             nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelExecutions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nightcrew.v1.ExecutionService/CancelExecutions',
+            nightcrew_dot_v1_dot_execution__service__pb2.CancelExecutionsRequest.SerializeToString,
+            nightcrew_dot_v1_dot_execution__service__pb2.CancelExecutionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryExecutions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nightcrew.v1.ExecutionService/RetryExecutions',
+            nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionsRequest.SerializeToString,
+            nightcrew_dot_v1_dot_execution__service__pb2.RetryExecutionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

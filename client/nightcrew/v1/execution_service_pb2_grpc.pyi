@@ -45,6 +45,12 @@ class ExecutionServiceStub:
     """Makes a new execution that names the given one as its cause. FAILED_PRECONDITION unless that is final, or
     waits for code.
     """
+    CancelExecutions: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.CancelExecutionsRequest, _execution_service_pb2.CancelExecutionsResponse]
+    """Cancels all executions that a filter finds and that have not ended, some at a time. Each is as CancelExecution
+    leaves it.
+    """
+    RetryExecutions: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.RetryExecutionsRequest, _execution_service_pb2.RetryExecutionsResponse]
+    """Retries all executions that a filter finds and that have ended, some at a time, each once a request."""
     SignalExecution: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.SignalExecutionRequest, _execution_service_pb2.SignalExecutionResponse]
     """Sends a signal, which is kept until it is waited for. FAILED_PRECONDITION when the execution is final."""
     CreateSignalUrl: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.CreateSignalUrlRequest, _execution_service_pb2.CreateSignalUrlResponse]
@@ -77,6 +83,12 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """Makes a new execution that names the given one as its cause. FAILED_PRECONDITION unless that is final, or
     waits for code.
     """
+    CancelExecutions: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.CancelExecutionsRequest, _execution_service_pb2.CancelExecutionsResponse]  # type: ignore[assignment]
+    """Cancels all executions that a filter finds and that have not ended, some at a time. Each is as CancelExecution
+    leaves it.
+    """
+    RetryExecutions: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.RetryExecutionsRequest, _execution_service_pb2.RetryExecutionsResponse]  # type: ignore[assignment]
+    """Retries all executions that a filter finds and that have ended, some at a time, each once a request."""
     SignalExecution: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.SignalExecutionRequest, _execution_service_pb2.SignalExecutionResponse]  # type: ignore[assignment]
     """Sends a signal, which is kept until it is waited for. FAILED_PRECONDITION when the execution is final."""
     CreateSignalUrl: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.CreateSignalUrlRequest, _execution_service_pb2.CreateSignalUrlResponse]  # type: ignore[assignment]
@@ -130,6 +142,24 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a new execution that names the given one as its cause. FAILED_PRECONDITION unless that is final, or
         waits for code.
         """
+
+    @_abc_1.abstractmethod
+    def CancelExecutions(
+        self,
+        request: _execution_service_pb2.CancelExecutionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.CancelExecutionsResponse, _abc.Awaitable[_execution_service_pb2.CancelExecutionsResponse]]:
+        """Cancels all executions that a filter finds and that have not ended, some at a time. Each is as CancelExecution
+        leaves it.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryExecutions(
+        self,
+        request: _execution_service_pb2.RetryExecutionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.RetryExecutionsResponse, _abc.Awaitable[_execution_service_pb2.RetryExecutionsResponse]]:
+        """Retries all executions that a filter finds and that have ended, some at a time, each once a request."""
 
     @_abc_1.abstractmethod
     def SignalExecution(

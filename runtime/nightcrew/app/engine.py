@@ -44,6 +44,7 @@ from nightcrew.ports.host import Host
 from nightcrew.services.agents import AgentService
 from nightcrew.services.apply import ApplyService
 from nightcrew.services.backfills import BackfillService
+from nightcrew.services.bulk import BulkService
 from nightcrew.services.catalog import Catalog, Report
 from nightcrew.services.deliveries import DeliveryService
 from nightcrew.services.events import EventService
@@ -211,6 +212,7 @@ class Engine:
             backfills=BackfillService(
                 commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids
             ),
+            bulk=BulkService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),
             deliveries=deliveries,
             events=EventService(commits=self.commits, reads=reads, guard=self.guard, clock=clock, ids=ids),
             executions=ExecutionService(

@@ -6,16 +6,20 @@ import typer
 
 from nightcrew.cli import views
 from nightcrew.cli.agents import LimitOption, OrderOption
+from nightcrew.cli.bulk import do_to_all
 from nightcrew.cli.connection import Session, control
 from nightcrew.cli.durations import duration
 from nightcrew.cli.happenings import Happenings
 from nightcrew.cli.inputs import all_of, any_of, filter_option, json_value, member, quoted
-from nightcrew.cli.refusal import WrongUse
+from nightcrew.cli.refusal import DONE, WrongUse
 from nightcrew.client.models.execution import ExecutionState
 
 app = typer.Typer(no_args_is_help=True, help="Executions: what ran, what runs, and what it said.")
 
 FilterOption = Annotated[str, filter_option('trigger.kind = "KIND_SCHEDULE" AND attempt > 1')]
+AllOption = Annotated[str, filter_option('agent_id = "digest" AND state = "STATE_FAILED"')]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --filter: only count.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="With --filter: do it without asking.")]
 ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's id.")]
 
 
@@ -73,26 +77,47 @@ async def steps(session: Session, execution: ExecutionId, *, limit: LimitOption 
 @control(app, "cancel")
 async def cancel(
     session: Session,
-    execution: Annotated[list[str], typer.Argument(metavar="EXECUTION", help="The executions' ids.")],
+    execution: Annotated[
+        list[str] | None, typer.Argument(metavar="EXECUTION", help="The executions' ids.")
+    ] = None,
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why, for people; the execution keeps it.")] = "",
-) -> None:
+    filter_: AllOption = "",
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+) -> int:
     """Cancel executions. One that runs is told, and killed after its grace; one that has ended stays as it is.
+
+    With --filter all that it finds; on a terminal it asks before.
 
     Examples:
       nightcrew executions cancel 0198c0de-0000-7000-8000-000000000001 --reason "wrong day"
+      nightcrew executions cancel --filter 'agent_id = "digest" AND state = "STATE_QUEUED"' --dry-run
     """
-    cancelled = [await session.client.executions.cancel(one, reason=reason) for one in execution]
+    _one_way(bool(execution), filter_, dry_run=dry_run)
+    if filter_:
+        client = session.client.executions
+        return await do_to_all(
+            session,
+            "cancelled",
+            lambda only: client.cancel_all(filter_, reason=reason, validate_only=only),
+            dry_run=dry_run,
+            yes=yes,
+        )
+    cancelled = [await session.client.executions.cancel(one, reason=reason) for one in execution or ()]
     if len(cancelled) == 1:
         session.printer.one(cancelled[0], views.execution_rows(cancelled[0]))
     else:
         session.printer.many(cancelled, views.EXECUTIONS)
+    return DONE
 
 
 @control(app, "retry")
 async def retry(
     session: Session,
-    execution: ExecutionId,
+    execution: Annotated[
+        str, typer.Argument(metavar="EXECUTION", help="The execution's id.", show_default=False)
+    ] = "",
     *,
     from_step: Annotated[
         str,
@@ -100,15 +125,34 @@ async def retry(
             "--from-step", metavar="NAME[#N]", help="From this step on; those before are not run again."
         ),
     ] = "",
-) -> None:
+    filter_: AllOption = "",
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+) -> int:
     """Run an execution that has ended once more, as a new one.
+
+    With --filter all that it finds, each once; on a terminal it asks before.
 
     Examples:
       nightcrew executions retry 0198c0de-0000-7000-8000-000000000001
       nightcrew executions retry 0198c0de-0000-7000-8000-000000000001 --from-step fetch#2
+      nightcrew executions retry --filter 'agent_id = "digest" AND state = "STATE_FAILED"'
     """
+    _one_way(bool(execution), filter_, dry_run=dry_run)
+    if filter_:
+        if from_step:
+            raise WrongUse("--from-step", "is for one execution; leave out --filter")
+        client = session.client.executions
+        return await do_to_all(
+            session,
+            "retried",
+            lambda only: client.retry_all(filter_, validate_only=only),
+            dry_run=dry_run,
+            yes=yes,
+        )
     made = await session.client.executions.retry(execution, from_step=_step(from_step))
     session.printer.one(made, views.execution_rows(made))
+    return DONE
 
 
 @control(app, "signal")
@@ -186,6 +230,15 @@ async def watch(
         async for item in watching:
             happenings.show(item)
     happenings.end()
+
+
+def _one_way(named: bool, found: str, *, dry_run: bool) -> None:
+    if named and found:
+        raise WrongUse("--filter", "finds executions by itself; leave out their ids")
+    if not named and not found:
+        raise WrongUse("EXECUTION", "name an execution, or all of some kind with --filter")
+    if dry_run and not found:
+        raise WrongUse("--dry-run", "counts what --filter finds; give one")
 
 
 def _step(text: str) -> tuple[str, int] | None:

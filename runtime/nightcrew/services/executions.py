@@ -12,19 +12,18 @@ from nightcrew.crew.bus import Bus, Signal
 from nightcrew.crew.cancels import cancel
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.intake import Work
-from nightcrew.crew.waits import inherit, wake
 from nightcrew.domain.agent import Agent
-from nightcrew.domain.errors import InvalidArgument, NightcrewError, NotFound
+from nightcrew.domain.errors import NightcrewError, NotFound
 from nightcrew.domain.execution import FINAL, Execution, TriggerKind, TriggerRef
 from nightcrew.domain.filter import And, Comparison, Not
 from nightcrew.domain.lifecycle.agent import check_manual
-from nightcrew.domain.lifecycle.execution import ExecutionEvent, step
 from nightcrew.domain.page import ListQuery, Page
 from nightcrew.ports.clock import Clock, Ids
 from nightcrew.ports.reads import Reads
 from nightcrew.ports.store import Transaction
 from nightcrew.services.guard import Guard, check_labels
 from nightcrew.services.once import Request, check_request_id, once
+from nightcrew.services.retrying import retry_one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,47 +225,13 @@ class ExecutionService:
         def unit(tx: Transaction, after: After) -> Execution:
             def do() -> Execution:
                 old = _get(tx, execution_id)
-                if from_step is None and tx.steps.parked(old.id):
-                    wake(tx, after, old, now=now, reason="retried by hand")
-                    return _get(tx, execution_id)
-                step(old.state, ExecutionEvent.RETRY, execution_id=execution_id)
-                agent = tx.agents.get(old.agent_id)
-                if agent is None:
-                    raise NotFound("agent", old.agent_id)
-                check_manual(agent.state, agent_id=agent.id)
-                trigger = TriggerRef(
-                    kind=TriggerKind.RETRY,
-                    trigger_id=old.trigger.trigger_id,
-                    nominal_time=old.trigger.nominal_time,
-                    cause_execution_id=old.id,
-                )
-                work = Work(
-                    execution_id=new_id,
-                    trigger=trigger,
-                    whole_input=old.input,
-                    labels=old.labels,
-                    priority=old.priority,
-                )
-                before = None if from_step is None else _key_of(tx, old.id, *from_step)
-                made = admit_one(tx, after, agent, work, now=now)
-                if before is not None:
-                    inherit(tx, after, made, old.id, before=before, now=now)
-                return made
+                return retry_one(tx, after, old, new_id=new_id, now=now, from_step=from_step)
 
             return once(
                 tx, request, now=now, do=do, remember=lambda e: e.id, recall=lambda key: _get(tx, key)
             )
 
         return await self._commits.run(unit)
-
-
-def _key_of(tx: Transaction, execution_id: str, name: str, ordinal: int) -> str:
-    """The key of a step in a journal, by its name and which of that name it is."""
-    named = [one.key for one in tx.steps.load(execution_id) if one.name == name]
-    if not 0 <= ordinal < len(named):
-        has = f"{len(named)} of that name" if named else "no step of that name"
-        raise InvalidArgument.of("from_step", f"{name!r} number {ordinal}: the execution has {has}")
-    return named[ordinal]
 
 
 def _check(wish: Triggering) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from nightcrew.services.agents import AgentService
 from nightcrew.services.apply import ApplyService
 from nightcrew.services.backfills import BackfillService
+from nightcrew.services.bulk import BulkService
 from nightcrew.services.deliveries import DeliveryService
 from nightcrew.services.events import EventService
 from nightcrew.services.executions import ExecutionService
@@ -27,6 +28,7 @@ class UseCases:
     agents: AgentService
     apply: ApplyService
     backfills: BackfillService
+    bulk: BulkService
     deliveries: DeliveryService
     events: EventService
     executions: ExecutionService

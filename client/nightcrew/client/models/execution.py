@@ -141,3 +141,22 @@ class TriggerResult:
 
     execution: Execution | None = None
     error: NightcrewClientError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkFailure:
+    """An execution to which it could not be done, and why."""
+
+    execution_id: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkOutcome:
+    """What came of something that was done to many executions; `failures` has the first 20."""
+
+    matched: int
+    done: int = 0
+    failed: int = 0
+    failures: tuple[BulkFailure, ...] = ()

@@ -2,6 +2,8 @@
 
 from nightcrew.client.decode import from_parts
 from nightcrew.client.models.execution import (
+    BulkFailure,
+    BulkOutcome,
     Execution,
     ExecutionError,
     ExecutionSnapshot,
@@ -86,6 +88,19 @@ def step(wire: step_pb2.Step) -> Step:
         error=execution_error(wire.error) if has("error") else None,
         start_time=from_timestamp(wire.start_time) if has("start_time") else None,
         end_time=from_timestamp(wire.end_time) if has("end_time") else None,
+    )
+
+
+def bulk(wire: execution_service_pb2.BulkOutcome) -> BulkOutcome:
+    """What came of something that was done to many."""
+    return BulkOutcome(
+        matched=wire.matched,
+        done=wire.done,
+        failed=wire.failed,
+        failures=tuple(
+            BulkFailure(execution_id=one.execution_id, reason=one.reason, message=one.message)
+            for one in wire.failures
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 
 from nightcrew.crew.bus import Signal
+from nightcrew.domain.filter import parse
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page, page_size
 from nightcrew.domain.step import Step
@@ -17,6 +18,7 @@ from nightcrew.gateway.grpc.offload import converted
 from nightcrew.gateway.grpc.requests import fill_page, query_of, reason_of, request_of, required
 from nightcrew.gateway.grpc.servicers.watches import ExecutionWatches
 from nightcrew.ports.clock import Clock
+from nightcrew.services.bulk import Outcome
 from nightcrew.services.fields import EXECUTION_ORDERS, EXECUTIONS, LOGS
 from nightcrew.services.use_cases import UseCases
 from nightcrew.v1 import execution_service_pb2 as pb
@@ -36,6 +38,7 @@ class ExecutionServicer:
         self._executions = use_cases.executions
         self._steps = use_cases.steps
         self._logs = use_cases.logs
+        self._bulk = use_cases.bulk
         self._urls = use_cases.signal_urls
         self._watch = use_cases.watch
         self._closing = closing
@@ -48,6 +51,8 @@ class ExecutionServicer:
             "ListExecutions": unary(pb.ListExecutionsRequest, self.list),
             "CancelExecution": unary(pb.CancelExecutionRequest, self.cancel),
             "RetryExecution": unary(pb.RetryExecutionRequest, self.retry),
+            "CancelExecutions": unary(pb.CancelExecutionsRequest, self.cancel_all),
+            "RetryExecutions": unary(pb.RetryExecutionsRequest, self.retry_all),
             "SignalExecution": unary(pb.SignalExecutionRequest, self.signal),
             "CreateSignalUrl": unary(pb.CreateSignalUrlRequest, self.signal_url),
             "ListSteps": unary(pb.ListStepsRequest, self.steps),
@@ -93,6 +98,25 @@ class ExecutionServicer:
         out = pb.RetryExecutionResponse()
         await converted(weight(execution), fill_execution, out.execution, execution)
         return out
+
+    async def cancel_all(self, request: pb.CancelExecutionsRequest) -> pb.CancelExecutionsResponse:
+        """Cancels all that a filter finds."""
+        outcome = await self._bulk.cancel(
+            parse(request.filter, EXECUTIONS),
+            reason=reason_of(request.reason),
+            validate_only=request.validate_only,
+            request=request_of(request, "ExecutionService/CancelExecutions"),
+        )
+        return pb.CancelExecutionsResponse(outcome=_outcome(outcome))
+
+    async def retry_all(self, request: pb.RetryExecutionsRequest) -> pb.RetryExecutionsResponse:
+        """Retries all that a filter finds."""
+        outcome = await self._bulk.retry(
+            parse(request.filter, EXECUTIONS),
+            validate_only=request.validate_only,
+            request=request_of(request, "ExecutionService/RetryExecutions"),
+        )
+        return pb.RetryExecutionsResponse(outcome=_outcome(outcome))
 
     async def signal(self, request: pb.SignalExecutionRequest) -> pb.SignalExecutionResponse:
         """Sends a signal; it is kept until the program waits for it."""
@@ -156,3 +180,10 @@ class ExecutionServicer:
             closing=self._closing,
         )
         return self._watches.written(batches)
+
+
+def _outcome(outcome: Outcome) -> pb.BulkOutcome:
+    out = pb.BulkOutcome(matched=outcome.matched, done=outcome.done, failed=outcome.failed)
+    for one in outcome.failures:
+        out.failures.add(execution_id=one.execution_id, reason=one.error.code, message=one.error.message)
+    return out
