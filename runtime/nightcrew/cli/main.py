@@ -22,7 +22,14 @@ from nightcrew.cli import (
 )
 from nightcrew.cli.connection import Defaults, OutputOption
 
-LOCAL: Final = {"up": "up", "backup": "backup", "restore": "backup", "doctor": "doctor", "vacuum": "vacuum"}
+LOCAL: Final = {
+    "up": "up",
+    "backup": "backup",
+    "restore": "backup",
+    "doctor": "doctor",
+    "vacuum": "vacuum",
+    "check": "check",
+}
 """Commands that work on this machine, and the modules they are in: loaded when they are asked for."""
 GROUPS: Final[dict[str, tuple[ModuleType, ...]]] = {
     "agents": (agents, agent_lifecycle, agent_files),
@@ -85,8 +92,8 @@ def root(
 ) -> None:
     """Run agents in the background, and control them: systemd for AI agents.
 
-    `nightcrew up` serves; `backup`, `restore`, `doctor` and `vacuum` look after its data folder on this machine;
-    every other command asks a runtime that serves, over gRPC.
+    `nightcrew up` serves; `backup`, `restore`, `doctor`, `vacuum` and `check` look after its data folder on
+    this machine; every other command asks a runtime that serves, over gRPC.
 
     Exit codes: 0 done, 1 the runtime refused, 2 wrong use, 3 no runtime answers.
 

@@ -68,6 +68,7 @@ class Steps:
         "_memory",
         "_now",
         "_random",
+        "_replay",
         "_resting",
         "_root",
         "in_threads",
@@ -94,6 +95,7 @@ class Steps:
         self._random = random
         self._blocking = blocking
         self._cancelling = job.cancelling
+        self._replay = job.replay
         self._resting = Resting(clock)
         self._root = Branch(self._resting)
         self.left: Leaving | None = None
@@ -142,6 +144,8 @@ class Steps:
         place, known = self._come_to(StepKind.STEP, name, digest=digest_of(args, kwargs), key=key)
         if known is not None and known.state.ended:
             return answer(known)
+        if self._replay:
+            await self._reached()
         policy = _ONCE if retry is None else resolve(retry.policy)
         begun = known.start_time if known is not None else self._now()
         attempt = known.attempts if known is not None else 0
@@ -240,15 +244,13 @@ class Steps:
         """Saves `ctx.state` at once."""
         self._check()
         changed = self._memory.changed()
-        if changed is not None:
+        if changed is not None and not self._replay:
             await self._held(self._desk.save_memory(changed))
 
     def heartbeat(self, details: Any) -> None:
         """Gives a sign of life."""
         checked(details, field="details")
         self._desk.beat()
-
-    # ---- how --------------------------------------------------------------------------------------------------
 
     def _check(self) -> Branch:
         """The branch that calls; raises out of a program that is being left."""
@@ -315,6 +317,8 @@ class Steps:
     ) -> Any:
         """Something that is done by being journaled."""
         place, known = self._come_to(kind, name, digest=digest)
+        if self._replay and known is None:
+            await self._reached()
         if known is None:
             now, done = self._now(), StepState.SUCCEEDED
             known = await self._write(entry(place, now, end=now, state=done, result=result, detail=detail))
@@ -332,6 +336,8 @@ class Steps:
     ) -> Any:
         """Something that ends from outside, or by its time."""
         place, known = self._come_to(kind, name, digest=digest)
+        if self._replay and (known is None or not known.state.ended):
+            await self._reached()
         if known is None:
             now = self._now()
             until = None if timeout is None else now + timeout
@@ -356,6 +362,13 @@ class Steps:
             if step.kind is not StepKind.STEP:
                 step = await self._kept(self._desk.settle(step.key))
         return step
+
+    async def _reached(self) -> None:
+        """In a replay the journal ends here: the program is left once all of its tasks have come so far."""
+        while not (self._blocking or self._resting.alone):
+            await self._resting.rest(None)
+        self._leave(Suspended())
+        raise Suspended
 
     async def _write(self, step: Step) -> Step:
         return await self._kept(self._desk.write(step))

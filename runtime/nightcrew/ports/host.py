@@ -52,6 +52,7 @@ class Job:
         cancel_grace: Seconds between a cancel and the kill.
         hidden: The secrets that stand in the program: whatever is told of the run must not hold them.
         journal: What the execution has journaled so far.
+        replay: Only find out whether its code fits its journal: nothing is done that is not in it.
         cancelling: It was cancelled while it waited: it is run once more, to be raised into where its journal ends.
     """
 
@@ -72,6 +73,7 @@ class Job:
     hidden: tuple[str, ...] = ()
     journal: tuple[Step, ...] = ()
     cancelling: bool = False
+    replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
