@@ -113,6 +113,7 @@ class Execution(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """A UUID, version 7."""
     agent_id: _builtins.str
@@ -171,6 +172,10 @@ class Execution(_message.Message):
     def wait(self) -> Global___ExecutionWait:
         """What it waits for; set while WAITING."""
 
+    @_builtins.property
+    def progress(self) -> Global___ExecutionProgress:
+        """How far it has got, as its program last said with `ctx.progress`; unset when it said nothing. Kept after its end."""
+
     def __init__(
         self,
         *,
@@ -193,14 +198,57 @@ class Execution(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         wait: Global___ExecutionWait | None = ...,
         cancel_reason: _builtins.str = ...,
+        progress: Global___ExecutionProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "input", b"input", "next_attempt_time", b"next_attempt_time", "result", b"result", "start_time", b"start_time", "trigger", b"trigger", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "input", b"input", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "result", b"result", "start_time", b"start_time", "trigger", b"trigger", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_generation", b"agent_generation", "agent_id", b"agent_id", "attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "id", b"id", "input", b"input", "interruptions", b"interruptions", "labels", b"labels", "next_attempt_time", b"next_attempt_time", "priority", b"priority", "result", b"result", "start_time", b"start_time", "state", b"state", "trigger", b"trigger", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_generation", b"agent_generation", "agent_id", b"agent_id", "attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "id", b"id", "input", b"input", "interruptions", b"interruptions", "labels", b"labels", "next_attempt_time", b"next_attempt_time", "priority", b"priority", "progress", b"progress", "result", b"result", "start_time", b"start_time", "state", b"state", "trigger", b"trigger", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Execution: _TypeAlias = Execution  # noqa: Y015
+
+@_typing.final
+class ExecutionProgress(_message.Message):
+    """How far an execution has got, in its program's own words; the last said counts. It is written about once a second
+    and at the attempt's end.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    done: _builtins.float
+    """How much is done, in the program's own unit, from 0."""
+    total: _builtins.float
+    """Of how much. 0: it is not known."""
+    message: _builtins.str
+    """What is being done, for people; at most 1,000 characters. Default: empty."""
+    attempt: _builtins.int
+    """The attempt that said it; an earlier one's stays until the next says something."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was said."""
+
+    def __init__(
+        self,
+        *,
+        done: _builtins.float = ...,
+        total: _builtins.float = ...,
+        message: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "done", b"done", "message", b"message", "time", b"time", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecutionProgress: _TypeAlias = ExecutionProgress  # noqa: Y015
 
 @_typing.final
 class TriggerRef(_message.Message):

@@ -778,7 +778,7 @@ class WatchExecutionItem(_message.Message):
 
     @_builtins.property
     def progress(self) -> _step_pb2.Progress:
-        """A heartbeat of its own."""
+        """How far it has got: the last that it said with `ctx.progress`."""
 
     @_builtins.property
     def gap(self) -> _watch_pb2.Gap:

@@ -143,7 +143,9 @@ Global___StepRef: _TypeAlias = StepRef  # noqa: Y015
 
 @_typing.final
 class Progress(_message.Message):
-    """What a running attempt last said with `ctx.heartbeat` or `ctx.progress`. Not kept; no watch carries it yet."""
+    """How far an execution has got: what its program last said with `ctx.progress`. What it says in quick succession is
+    one item about once a second, the last said.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -151,17 +153,26 @@ class Progress(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """The execution."""
     attempt: _builtins.int
     """The attempt."""
+    done: _builtins.float
+    """How much is done, in the program's own unit, from 0."""
+    total: _builtins.float
+    """Of how much. 0: it is not known."""
+    message: _builtins.str
+    """What is being done, for people; at most 1,000 characters. Default: empty."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it said so."""
 
     @_builtins.property
     def details(self) -> _struct_pb2.Value:
-        """What it said; null when it only gave a sign of life."""
+        """Never set: what is given with `ctx.heartbeat` is not kept."""
 
     def __init__(
         self,
@@ -170,10 +181,13 @@ class Progress(_message.Message):
         attempt: _builtins.int = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         details: _struct_pb2.Value | None = ...,
+        done: _builtins.float = ...,
+        total: _builtins.float = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "details", b"details", "execution_id", b"execution_id", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "details", b"details", "done", b"done", "execution_id", b"execution_id", "message", b"message", "time", b"time", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

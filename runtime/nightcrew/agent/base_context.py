@@ -156,8 +156,19 @@ class BaseContext:
         self._durable.heartbeat(details)
 
     def progress(self, done: float, total: float = 0, message: str = "") -> None:
-        """Says how far it has got: a sign of life, as a heartbeat is. It is not kept."""
-        self._durable.heartbeat({"done": done, "total": total, "message": message})
+        """Says how far it has got, for people; the last one said is kept. It is a sign of life, as a heartbeat is.
+
+        Say it as often as you like: about once a second it is written down, and watchers are told.
+
+        Args:
+            done: How much is done, in whatever unit; from 0 on.
+            total: Of how much; 0 where that is not known.
+            message: What is being done; over 1,000 characters it is cut.
+
+        Raises:
+            InvalidArgument: One of them is no number from 0 on, or no text.
+        """
+        self._durable.progress(done, total, message)
 
     def continue_as_new(self, input: Mapping[str, Any] | None = None) -> NoReturn:  # noqa: A002 - the contract's word; a method as its siblings
         """Ends this execution and starts the next one of the agent, with an empty journal and this input."""

@@ -62,3 +62,6 @@ class Durable(Protocol):
 
     def heartbeat(self, details: Any) -> None:
         """Gives a sign of life."""
+
+    def progress(self, done: float, total: float, message: str) -> None:
+        """Says how far it has got."""

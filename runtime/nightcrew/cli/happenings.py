@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
+from nightcrew.cli import views
 from nightcrew.cli.output import Format, Printer, moment, state_text
 from nightcrew.client.models.agent import AgentSnapshot
 from nightcrew.client.models.event import Event, Gap
@@ -57,7 +58,7 @@ def line(item: Any) -> Text | None:
                 _time(item.end_time or item.start_time), f"step {item.name} ", state_text(item.state)
             )
         case Progress():
-            return Text.assemble(_time(item.time), f"progress {_short_json(item.details)}")
+            return Text.assemble(_time(item.time), f"progress {views.progress_text(item)}")
         case Gap():
             text = f"events {item.from_sequence} to {item.to_sequence} are no longer kept"
             return Text(text, style="yellow")

@@ -7,9 +7,9 @@ from typing import Any
 from nightcrew.cli.durations import length
 from nightcrew.cli.output import Column, moment, short
 from nightcrew.client.models.agent import Agent, LimitUsage
-from nightcrew.client.models.execution import Execution
+from nightcrew.client.models.execution import Execution, ExecutionProgress
 from nightcrew.client.models.schedule import Backfill, Fire
-from nightcrew.client.models.step import Step
+from nightcrew.client.models.step import Progress, Step
 
 
 def took(one: Execution | Step) -> str | None:
@@ -176,6 +176,12 @@ def _scheme(trigger: Mapping[str, Any]) -> str:
     return f"{scheme}, disabled" if trigger.get("disabled") else scheme
 
 
+def progress_text(one: ExecutionProgress | Progress) -> str:
+    """`3 of 10 (30 %), rows read`; the total where it is known."""
+    share = f" of {one.total:,.12g} ({one.done / one.total:.0%})" if one.total else ""
+    return f"{one.done:,.12g}{share}{f': {one.message}' if one.message else ''}"
+
+
 def execution_rows(execution: Execution) -> Mapping[str, Any]:
     """An execution's facts."""
     trigger = execution.trigger
@@ -204,6 +210,7 @@ def execution_rows(execution: Execution) -> Mapping[str, Any]:
         "cancel": (execution.cancel_reason or "requested") if execution.cancel_requested else None,
         "waits for": f"{short(wait.kind).lower()} {wait.signal} {wait.message}".strip() if wait else None,
         "until": wait.until if wait else None,
+        "progress": progress_text(execution.progress) if execution.progress else None,
         "input": execution.input,
         "result": execution.result,
         "error": f"{error.type}: {error.message}" if error else None,

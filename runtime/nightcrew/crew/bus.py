@@ -103,6 +103,7 @@ class Bus:
     Attributes:
         events: Something was appended to the event log.
         logs: Something was appended to some execution's log.
+        progress: Some execution has got further.
         timers: A durable timer of an execution (a retry, a deadline) may be earlier than before.
         endings: Executions that have ended.
         places: An execution has ended or an agent has changed: places may be free.
@@ -118,6 +119,7 @@ class Bus:
     def __init__(self) -> None:
         self.events = Signal()
         self.logs = Signal()
+        self.progress = Signal()
         self.timers = Signal()
         self.endings = Endings()
         self.places = Signal()
@@ -137,6 +139,7 @@ class Bus:
         signals = (
             self.events,
             self.logs,
+            self.progress,
             self.timers,
             self.places,
             self.gates,

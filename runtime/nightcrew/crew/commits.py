@@ -105,6 +105,7 @@ class After:
         "new_id",
         "noted",
         "pools",
+        "progress",
         "residents",
         "schedules",
         "timers",
@@ -144,6 +145,7 @@ class After:
         self.timers = False
         self.events = False
         self.logs = False
+        self.progress = False
 
     def append(self, tx: Transaction, event: NewEvent, *, received: datetime | None = None) -> int:
         """Appends an event to the log, and notes that watchers must look and that it may have to be dispatched.
@@ -253,6 +255,8 @@ def _poke(bus: Bus, after: After) -> None:
         bus.events.poke()
     if after.logs:
         bus.logs.poke()
+    if after.progress:
+        bus.progress.poke()
     if after.timers:
         bus.timers.poke()
     if after.backfills:

@@ -1,14 +1,17 @@
 """The desk of a run: its program's journal entries become units of work; what it answers is on disk."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 import structlog
 
 from nightcrew.crew.commits import After, Commits
 from nightcrew.crew.journaling import save_memory, settle_step, write_step
+from nightcrew.crew.log_writer import RunLog
 from nightcrew.domain.errors import Unavailable
 from nightcrew.domain.execution import Execution
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.step import Step
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.store import Transaction
@@ -29,17 +32,19 @@ class RunDesk:
         commits: The way to the store.
         clock: The clock.
         beat: Takes each sign of life.
+        log: Takes how far it has got.
     """
 
-    __slots__ = ("_beat", "_clock", "_commits", "_execution")
+    __slots__ = ("_beat", "_clock", "_commits", "_execution", "_log")
 
     def __init__(
-        self, execution: Execution, *, commits: Commits, clock: Clock, beat: Callable[[], None]
+        self, execution: Execution, *, commits: Commits, clock: Clock, beat: Callable[[], None], log: RunLog
     ) -> None:
         self._execution = execution
         self._commits = commits
         self._clock = clock
         self._beat = beat
+        self._log = log
 
     async def write(self, step: Step) -> Step:
         """Journals a step; written twice it is one."""
@@ -70,6 +75,11 @@ class RunDesk:
     def beat(self) -> None:
         """Takes a sign of life."""
         self._beat()
+
+    def report(self, progress: Progress) -> None:
+        """Takes how far it has got."""
+        self._beat()
+        self._log.report(replace(progress, attempt=self._execution.attempt))
 
     async def _once_it_heals(self, work: Callable[[], Awaitable[T]]) -> T:
         while True:

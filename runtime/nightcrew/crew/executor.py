@@ -6,6 +6,7 @@ transaction, which claims the agent's next run).
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import structlog
@@ -254,7 +255,7 @@ class Executor:
         if run.asked is not Asked.NOTHING and not run.execution.resume:
             return Cancelled()  # it was asked to end before it began: its host did not know it yet
         run.arm(self._clock.now())
-        desk = RunDesk(run.execution, commits=self._commits, clock=self._clock, beat=run.beat)
+        desk = RunDesk(run.execution, commits=self._commits, clock=self._clock, beat=run.beat, log=run.log)
         return await self._host.run(run.job(source, isolation, program, hidden), run.log, desk)
 
     def _judged(self, run: Run, outcome: Outcome) -> Verdict:
@@ -277,9 +278,12 @@ class Executor:
     async def _settle(self, run: Run, outcome: Outcome) -> Claim:
         """Writes the outcome, however long the store needs to heal: what happened must not be lost."""
         verdict = self._judged(run, outcome)
+        progress = run.log.take_progress()
         while True:
             logs = run.log.take()
             settled = _settled(run, verdict, outcome, logs)
+            if progress is not None:
+                settled = replace(settled, progress=progress)
             try:
                 return await self._write(settled)
             except Unavailable as error:

@@ -23,6 +23,7 @@ from nightcrew.domain.execution import Execution, ExecutionState, TriggerKind
 from nightcrew.domain.journal import survived
 from nightcrew.domain.lifecycle.execution import ExecutionEvent, step
 from nightcrew.domain.log import NewLogEntry
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.resident import Wish
 from nightcrew.domain.verdict import Verdict
 from nightcrew.ports.store import Transaction
@@ -38,6 +39,7 @@ class Settled:
     Attributes:
         waits: The steps that it waits for, of one that was suspended.
         following: JSON text of the input that it goes on with as a new execution.
+        progress: What it last said of how far it has got, where that is not written yet.
     """
 
     run: Claimed
@@ -47,6 +49,7 @@ class Settled:
     logs: Sequence[NewLogEntry] = ()
     waits: Sequence[str] = ()
     following: str = ""
+    progress: Progress | None = None
 
 
 def settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> Claim:
@@ -77,8 +80,7 @@ def _settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -
     if verdict.event is ExecutionEvent.INTERRUPT and verdict.error is not None:
         reason = verdict.error.type  # as the rescuer says it
     state = step(ExecutionState.RUNNING, verdict.event, execution_id=execution.id).state
-    if settled.logs and tx.logs.append(execution.id, settled.logs, lease=execution.lease):
-        after.logs = True
+    _keep_said(tx, after, settled)
     agent = tx.agents.get(execution.agent_id)
     if not _write(tx, after, settled, verdict, state, now=now):
         _tell_again(tx, after, execution)
@@ -103,6 +105,15 @@ def _settle(tx: Transaction, after: After, settled: Settled, *, now: datetime) -
     return claim(tx, after, agent, now=now, freed=freed)
 
 
+def _keep_said(tx: Transaction, after: After, settled: Settled) -> None:
+    """Keeps what the run has said and is not written yet."""
+    execution = settled.run.execution
+    if settled.logs and tx.logs.append(execution.id, settled.logs, lease=execution.lease):
+        after.logs = True
+    if settled.progress is not None and tx.logs.report(execution.id, settled.progress, lease=execution.lease):
+        after.progress = True
+
+
 def _count(
     tx: Transaction, after: After, agent: Agent, settled: Settled, state: ExecutionState, *, now: datetime
 ) -> Agent:
@@ -121,8 +132,7 @@ def _rest(tx: Transaction, after: After, settled: Settled, *, now: datetime) -> 
     execution = settled.run.execution
     if execution.resume:  # it ran once more to clean up, and would wait for something in that
         return _settle(tx, after, replace(settled, verdict=_CANCELLED), now=now)
-    if settled.logs and tx.logs.append(execution.id, settled.logs, lease=execution.lease):
-        after.logs = True
+    _keep_said(tx, after, settled)
     parked = settled.verdict.error
     text = "" if parked is None else parked.message
     begin_wait(tx, after, execution, settled.waits, parked=text, now=now)

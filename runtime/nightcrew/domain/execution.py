@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.step import Wait
 
 
@@ -91,7 +92,7 @@ class Execution:
     has entered RUNNING: from then on it is a run and keeps its place. `interruptions` counts all, `unclean`
     those in a row that were no drain. `deadline` is creation + total_timeout. `steps` counts the entries of its
     journal. `resume` says that this is, or will be, the one run after a cancel. `wait` is set where it is read to be
-    shown, while it is WAITING.
+    shown, while it is WAITING; so is `progress`, once its program has said any.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Execution:
     steps: int = 0
     resume: bool = False
     wait: Wait | None = None
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ import asyncio
 from concurrent.futures import Future
 from typing import Final, Protocol, TypeVar
 
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.step import Step
+from nightcrew.hosts.reports import LoopReports
 from nightcrew.ports.host import Desk
 
 T = TypeVar("T")
@@ -27,6 +29,9 @@ class Asks(Protocol):
 
     def beat(self) -> None:
         """As Desk.beat."""
+
+    def report(self, progress: Progress) -> None:
+        """As Desk.report."""
 
 
 class FarDesk:
@@ -52,6 +57,10 @@ class FarDesk:
         """Gives a sign of life."""
         self._asks.beat()
 
+    def report(self, progress: Progress) -> None:
+        """Says how far it has got."""
+        self._asks.report(progress)
+
     async def _answer(self, future: Future[T]) -> T:
         if not self._blocking:
             return await asyncio.wrap_future(future)
@@ -69,6 +78,7 @@ class LoopAsks:
     def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
         self._desk = desk
         self._loop = loop
+        self.report = LoopReports(desk.report, loop).tell
 
     def write(self, step: Step) -> Future[Step]:
         """As Desk.write."""

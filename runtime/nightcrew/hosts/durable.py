@@ -20,6 +20,7 @@ from nightcrew.domain.durations import format_instant, parse_instant
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.execution import ExecutionError
 from nightcrew.domain.journal import Journal, Mismatch, Place
+from nightcrew.domain.progress import progress_of
 from nightcrew.domain.retry import backoff, may_retry, resolve
 from nightcrew.domain.signal_url import check_ttl
 from nightcrew.domain.spec.policy import RetryPolicy
@@ -27,6 +28,7 @@ from nightcrew.domain.step import LeaseLost, Step, StepKind, StepState
 from nightcrew.domain.values import checked, decode, encode
 from nightcrew.hosts.branches import Branch, current
 from nightcrew.hosts.entries import answer, digest_of, entry, hashed, named
+from nightcrew.hosts.reports import LoopReports
 from nightcrew.hosts.resting import Resting
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.host import Desk, Job
@@ -69,6 +71,7 @@ class Steps:
         "_now",
         "_random",
         "_replay",
+        "_reports",
         "_resting",
         "_root",
         "in_threads",
@@ -98,6 +101,7 @@ class Steps:
         self._replay = job.replay
         self._resting = Resting(clock)
         self._root = Branch(self._resting)
+        self._reports: LoopReports | None = None
         self.left: Leaving | None = None
         self.in_threads = 0
 
@@ -251,6 +255,13 @@ class Steps:
         """Gives a sign of life."""
         checked(details, field="details")
         self._desk.beat()
+
+    def progress(self, done: float, total: float, message: str) -> None:
+        """Says how far it has got, from any thread."""
+        report = progress_of(done, total, message, now=self._now())
+        if self._reports is None:
+            self._reports = LoopReports(self._desk.report, self._resting.loop)
+        self._reports.tell(report)
 
     def _check(self) -> Branch:
         """The branch that calls; raises out of a program that is being left."""

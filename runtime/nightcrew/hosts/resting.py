@@ -38,6 +38,11 @@ class Resting:
         """The program begins in this task; `leave` is called when everything in it waits."""
         self._root, self._leave = root, leave
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that the program runs on; None before it has begun, and for one that has no loop."""
+        return None if self._root is None else self._root.get_loop()
+
     def born(self, task: "asyncio.Task[Any]") -> None:
         """A task of the program was created."""
         self._tasks.add(task)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from nightcrew.domain.execution import ExecutionError, TriggerRef
 from nightcrew.domain.log import NewLogEntry
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.spec.program import Isolation, Program
 from nightcrew.domain.step import Step
 
@@ -167,6 +168,9 @@ class Desk(Protocol):
 
     def beat(self) -> None:
         """Takes a sign of life."""
+
+    def report(self, progress: Progress) -> None:
+        """Takes how far the run has got, which is a sign of life, too; called on the event loop."""
 
 
 class LogSink(Protocol):

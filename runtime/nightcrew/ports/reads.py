@@ -13,6 +13,7 @@ from nightcrew.domain.execution import Execution, ExecutionState
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.step import Step
 from nightcrew.ports.deliveries import DeliveryReads
 from nightcrew.ports.retention import Ended
@@ -155,6 +156,9 @@ class Reads(DeliveryReads, Protocol):
 
     async def event_bounds(self) -> tuple[int, int]:
         """(oldest sequence kept, newest sequence ever given); (newest + 1, newest) when none is kept."""
+
+    async def progress(self, execution_id: str) -> Progress | None:
+        """How far an execution has got; None if its program has not said."""
 
     async def logs_after(self, execution_id: str, sequence: int, *, limit: int) -> list[LogEntry]:
         """An execution's entries with a greater sequence, in order."""

@@ -11,13 +11,13 @@ from typing import Protocol, TypeVar
 
 from nightcrew.domain.agent import Agent, AgentSource, AgentState
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, Occupancy
-from nightcrew.domain.log import NewLogEntry
 from nightcrew.domain.step import Wait
 from nightcrew.ports.deliveries import OutboundTable
 from nightcrew.ports.events import ChainTable, EventCallTable, EventTable, EventTriggerTable, LagTable
 from nightcrew.ports.fires import BackfillTable, FireTable, SkipTable
 from nightcrew.ports.gates import KeyTable, PoolTable
 from nightcrew.ports.hooks import HookTable
+from nightcrew.ports.logs import LogTable
 from nightcrew.ports.reads import Reads
 from nightcrew.ports.requests import RequestTable
 from nightcrew.ports.residents import ResidentTable
@@ -177,13 +177,6 @@ class ExecutionTable(Protocol):
         """The ids of agents that have a QUEUED execution, or a RUNNING one with a cancel mark."""
 
 
-class LogTable(Protocol):
-    """Log entries, within a transaction."""
-
-    def append(self, execution_id: str, entries: Sequence[NewLogEntry], *, lease: int) -> bool:
-        """Adds entries if the execution still runs under this lease; False if not."""
-
-
 class Transaction(Protocol):
     """One unit of work's view of the store."""
 
@@ -217,7 +210,7 @@ class Transaction(Protocol):
 
     @property
     def logs(self) -> LogTable:
-        """Log entries."""
+        """What executions say."""
 
     @property
     def steps(self) -> StepTable:

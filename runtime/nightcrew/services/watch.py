@@ -169,9 +169,11 @@ class WatchService:
             reads=self._reads,
             feed=self._feed,
             logs=self._bus.logs,
+            further=self._bus.progress,
             token=self._token,
             cursor=cursor,
             logged=logged,
+            progress=None if resume_token else execution.progress,
             end=(await self._feed.bounds())[1] if execution.state.final else None,
         )
         if not resume_token or (include_snapshot and gap is not None):

@@ -13,6 +13,7 @@ from nightcrew.domain.event import Event
 from nightcrew.domain.execution import Execution
 from nightcrew.domain.filter import And, Comparison, Expression, Or
 from nightcrew.domain.log import LogEntry
+from nightcrew.domain.progress import Progress
 
 T = TypeVar("T")
 
@@ -55,7 +56,15 @@ class Logged:
     entry: LogEntry
 
 
-Item = Snapshot | EmptySnapshot | Event | Gap | Heartbeat | Logged
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """An execution has got further."""
+
+    execution_id: str
+    progress: Progress
+
+
+Item = Snapshot | EmptySnapshot | Event | Gap | Heartbeat | Logged | Progressed
 
 
 @dataclass(frozen=True, slots=True)

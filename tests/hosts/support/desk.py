@@ -12,6 +12,7 @@ class Drawer:
         self.steps = {}
         self.memory = None
         self.beats = 0
+        self.reports = []
         self.lost = False
 
     async def write(self, step):
@@ -35,6 +36,9 @@ class Drawer:
 
     def beat(self):
         self.beats += 1
+
+    def report(self, progress):
+        self.reports.append(progress)
 
 
 DESK = Drawer()

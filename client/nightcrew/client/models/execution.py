@@ -92,6 +92,17 @@ class ExecutionWait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionProgress:
+    """How far an execution has got, as its program last said; a total of 0 is not known."""
+
+    done: float
+    total: float
+    message: str
+    time: datetime
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """One run of an agent's program. Times are aware, in UTC; `result` and `input` are JSON values."""
 
@@ -114,6 +125,7 @@ class Execution:
     end_time: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     wait: ExecutionWait | None = None
+    progress: ExecutionProgress | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Durable steps: the entries of an execution's journal, and its heartbeats."""
+"""Durable steps: the entries of an execution's journal, and how far it has got."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,12 +35,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What a running attempt last said with `ctx.heartbeat`."""
+    """How far an execution has got, as its program last said with `ctx.progress`; a total of 0 is not known."""
 
     execution_id: str
     attempt: int
     time: datetime | None
-    details: Any = None
+    done: float = 0.0
+    total: float = 0.0
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from nightcrew.client.models.execution import (
     BulkOutcome,
     Execution,
     ExecutionError,
+    ExecutionProgress,
     ExecutionSnapshot,
     ExecutionState,
     ExecutionWait,
@@ -52,6 +53,7 @@ def execution(wire: execution_pb2.Execution) -> Execution:
         end_time=from_timestamp(wire.end_time) if has("end_time") else None,
         labels=dict(wire.labels),
         wait=_wait(wire.wait) if has("wait") else None,
+        progress=_progress(wire.progress) if has("progress") else None,
     )
 
 
@@ -111,12 +113,14 @@ def signal_url(wire: execution_service_pb2.CreateSignalUrlResponse) -> SignalUrl
 
 
 def progress(wire: step_pb2.Progress) -> Progress:
-    """A heartbeat of a running attempt."""
+    """How far an execution has got."""
     return Progress(
         execution_id=wire.execution_id,
         attempt=wire.attempt,
         time=from_timestamp(wire.time) if wire.HasField("time") else None,
-        details=from_value(wire.details),
+        done=wire.done,
+        total=wire.total,
+        message=wire.message,
     )
 
 
@@ -142,6 +146,16 @@ def _trigger(wire: execution_pb2.TriggerRef) -> TriggerRef:
         cause_execution_id=wire.cause_execution_id,
         event_sequence=wire.event_sequence,
         chain_depth=wire.chain_depth,
+    )
+
+
+def _progress(wire: execution_pb2.ExecutionProgress) -> ExecutionProgress:
+    return ExecutionProgress(
+        done=wire.done,
+        total=wire.total,
+        message=wire.message,
+        time=from_timestamp(wire.time),
+        attempt=wire.attempt,
     )
 
 

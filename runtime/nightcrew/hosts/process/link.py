@@ -213,7 +213,7 @@ class WorkerLink(asyncio.Protocol):
                     ended.end(Interrupted("killed") if ended.killed else outcome)
                     self.idle_since = self._loop.time()
                     self._freed(self)
-            case protocol.ASK | protocol.ALIVE:
+            case protocol.ASK | protocol.ALIVE | protocol.PROGRESS:
                 asking = self._tickets.get(message["number"])
                 if asking is not None:
                     self._asked(asking, message)
@@ -230,6 +230,8 @@ class WorkerLink(asyncio.Protocol):
     def _asked(self, ticket: Ticket, message: dict[str, Any]) -> None:
         if message["kind"] == protocol.ALIVE:
             ticket.desk.beat()
+        elif message["kind"] == protocol.PROGRESS:
+            ticket.desk.report(protocol.progress_from_json(message["progress"]))
         else:
             self._spawn(self._answer(ticket, message))
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from nightcrew.domain.durations import format_instant, parse_instant
 from nightcrew.domain.execution import ExecutionError, TriggerKind, TriggerRef
 from nightcrew.domain.log import LogStream, NewLogEntry, Severity
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.spec.program import Isolation, Program
 from nightcrew.hosts.process.steps import step_from_json, step_to_json
 from nightcrew.ports.host import (
@@ -37,6 +38,7 @@ ASK: Final = "ask"
 ANSWER: Final = "answer"
 ARRIVED: Final = "arrived"
 ALIVE: Final = "alive"
+PROGRESS: Final = "progress"
 
 _HEADER: Final = struct.Struct(">I")
 _encoder: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -233,3 +235,14 @@ def entry_from_json(data: Sequence[Any]) -> NewLogEntry:
         stream=LogStream(stream),
         fields=fields,
     )
+
+
+def progress_to_json(progress: Progress) -> list[Any]:
+    """A progress's JSON form."""
+    return [progress.done, progress.total, progress.message, format_instant(progress.time)]
+
+
+def progress_from_json(data: Sequence[Any]) -> Progress:
+    """The progress of its JSON form."""
+    done, total, message, time = data
+    return Progress(done=done, total=total, message=message, time=parse_instant(time))

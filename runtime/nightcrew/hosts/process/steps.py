@@ -10,6 +10,7 @@ import structlog
 
 from nightcrew.domain.durations import from_micros, to_micros
 from nightcrew.domain.step import LeaseLost, Step, StepError, StepKind, StepState
+from nightcrew.hosts.reports import PipeReports
 from nightcrew.ports.host import Desk
 
 _MOMENTS: Final = ("start_time", "until", "end_time")
@@ -66,13 +67,18 @@ class PipeAsks:
     Args:
         ask: Sends (number of the question, what is asked, content).
         beat: Sends a sign of life.
+        reports: Takes how far it has got.
     """
 
-    def __init__(self, ask: Callable[[int, str, Any], None], beat: Callable[[], None]) -> None:
+    def __init__(
+        self, ask: Callable[[int, str, Any], None], beat: Callable[[], None], reports: PipeReports
+    ) -> None:
         self._ask = ask
         self._open: dict[int, Future[Any]] = {}
         self._numbers = 0
         self.beat = beat
+        self.report = reports.tell
+        self.flush = reports.flush
 
     def write(self, step: Step) -> Future[Step]:
         """As Desk.write."""

@@ -8,6 +8,7 @@ import threading
 from typing import Any, Final
 
 from nightcrew.domain.log import NewLogEntry
+from nightcrew.domain.progress import Progress
 from nightcrew.hosts.attempt import Attempt
 from nightcrew.hosts.branches import number_branches
 from nightcrew.hosts.desks import FarDesk
@@ -15,6 +16,7 @@ from nightcrew.hosts.process import protocol
 from nightcrew.hosts.process.guardian import bind_to_parent, die, post_guardian
 from nightcrew.hosts.process.runs import AsyncRun, SyncRun, WorkerRun
 from nightcrew.hosts.process.steps import PipeAsks
+from nightcrew.hosts.reports import PipeReports
 from nightcrew.ports.host import Outcome
 from nightcrew.programs.langflow.runner import FlowRunner
 from nightcrew.system.capture import adopt_structlog, install
@@ -56,6 +58,8 @@ class Worker:
             await asyncio.sleep(BEAT_INTERVAL)
             if self._runs:
                 self._send(protocol.pack(protocol.BEAT))
+                for asks in list(self._asks.values()):
+                    asks.flush()
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         unpacker = protocol.Unpacker()
@@ -99,6 +103,7 @@ class Worker:
         def done(outcome: Outcome) -> None:
             self._runs.pop(number, None)
             self._asks.pop(number, None)
+            asks.flush()
             self._send(protocol.pack(protocol.DONE, number=number, outcome=protocol.outcome_to_json(outcome)))
 
         def ask(call: int, op: str, content: Any) -> None:
@@ -107,7 +112,12 @@ class Worker:
         def beat() -> None:
             self._send(protocol.pack(protocol.ALIVE, number=number))
 
-        self._asks[number] = asks = PipeAsks(ask, beat)
+        def report(progress: Progress) -> None:
+            content = protocol.progress_to_json(progress)
+            self._send(protocol.pack(protocol.PROGRESS, number=number, progress=content))
+
+        asks = PipeAsks(ask, beat, PipeReports(report, self._clock.monotonic))
+        self._asks[number] = asks
         sync = not job.source.is_async
         attempt = Attempt(
             job,

@@ -30,6 +30,7 @@ _CHILDREN: Final = (
     "DELETE FROM steps WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
     "DELETE FROM signals WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
     "DELETE FROM signal_urls WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
+    "DELETE FROM progress WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
     "DELETE FROM waits WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
     "DELETE FROM pool_places WHERE execution IN (SELECT seq FROM executions WHERE agent_id = ?)",
     "DELETE FROM executions WHERE agent_id = ?",

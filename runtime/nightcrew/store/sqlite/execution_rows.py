@@ -14,6 +14,7 @@ from nightcrew.domain.execution import (
 )
 from nightcrew.domain.step import Wait, WaitKind
 from nightcrew.domain.values import decode, encode
+from nightcrew.store.sqlite.logs import progress_of
 
 # ruff: noqa: S608 - the SQL is put together from constants
 
@@ -29,9 +30,10 @@ _OF_CAUSED: Final = "event_sequence, root_sequence, depth"
 COLUMNS: Final = f"{_OF_ALL}, {_OF_CAUSED}, steps, resume"
 SHOWN: Final = (
     f"{COLUMNS}, CASE state WHEN 'STATE_WAITING' THEN ("
-    "SELECT json_array(kind, until, signal, message) FROM waits WHERE execution = executions.seq) END"
+    "SELECT json_array(kind, until, signal, message) FROM waits WHERE execution = executions.seq) END, ("
+    "SELECT json_array(attempt, time, done, total, message) FROM progress WHERE execution = executions.seq)"
 )
-"""Columns to read from the table itself, with what is waited for."""
+"""Columns to read from the table itself, with what is waited for and how far it has got."""
 
 
 def _insert(columns: str) -> str:
@@ -101,10 +103,13 @@ def cause_row(trigger: TriggerRef) -> Row:
 
 def shown_of(row: Row) -> Execution:
     """The execution of a row that was selected by `SHOWN`."""
-    execution = execution_of(row[:-1])
-    if row[-1] is None:
+    *own, waits, said = row
+    execution = execution_of(tuple(own))
+    if said is not None:
+        execution = replace(execution, progress=progress_of(decode(said)))
+    if waits is None:
         return execution
-    kind, until, signal, message = decode(row[-1])
+    kind, until, signal, message = decode(waits)
     moment = None if until is None else from_micros(until)
     return replace(execution, wait=Wait(kind=WaitKind(kind), until=moment, signal=signal, message=message))
 

@@ -100,6 +100,13 @@ INVARIANTS: Final = (
         grave=False,
     ),
     _rule(
+        "progress_has_execution",
+        "progress whose execution is gone",
+        "FROM progress WHERE NOT EXISTS (SELECT 1 FROM executions WHERE seq = progress.execution)",
+        key="execution",
+        grave=False,
+    ),
+    _rule(
         "buffered_is_open",
         "times in the ledger that are BUFFERED, whose execution is not in a backlog",
         "FROM fires WHERE outcome = 'OUTCOME_BUFFERED' AND NOT EXISTS"

@@ -13,6 +13,7 @@ from nightcrew.domain.execution import Execution, ExecutionState
 from nightcrew.domain.fire import Fire, ScheduleCursor, Skip
 from nightcrew.domain.log import LogEntry
 from nightcrew.domain.page import ListQuery, Page
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.step import Step
 from nightcrew.domain.values import encode
 from nightcrew.ports.deliveries import HookFigures
@@ -289,6 +290,11 @@ class SqliteReads:
         ((oldest, newest),) = await self._pool.fetch(_BOUNDS)
         newest = newest or 0
         return (newest + 1 if oldest is None else oldest), newest
+
+    async def progress(self, execution_id: str) -> Progress | None:
+        """How far an execution has got; None if its program has not said."""
+        rows = await self._pool.fetch(logs.PROGRESS, (execution_id,))
+        return logs.progress_of(rows[0]) if rows else None
 
     async def logs_after(self, execution_id: str, sequence: int, *, limit: int) -> list[LogEntry]:
         """An execution's entries with a greater sequence, in order."""

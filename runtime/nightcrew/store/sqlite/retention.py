@@ -40,6 +40,7 @@ _CHILDREN: Final = (
     "DELETE FROM steps WHERE execution = ?",
     "DELETE FROM signals WHERE execution = ?",
     "DELETE FROM signal_urls WHERE execution = ?",
+    "DELETE FROM progress WHERE execution = ?",
 )
 _DELETE: Final = "DELETE FROM executions WHERE seq = ?"
 

@@ -3,10 +3,11 @@
 from typing import Final
 
 from nightcrew.domain.execution import Execution, ExecutionError, ExecutionState, TriggerKind, TriggerRef
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.step import Wait, WaitKind
 from nightcrew.gateway.grpc.convert.times import fill_time
 from nightcrew.gateway.grpc.convert.values import fill_struct_text, fill_value_text
-from nightcrew.v1 import execution_pb2
+from nightcrew.v1 import execution_pb2, step_pb2
 
 _STATES: Final = {one: execution_pb2.Execution.State.Value(one.value) for one in ExecutionState}
 _WAITS: Final = {one: execution_pb2.ExecutionWait.Kind.Value(one.value) for one in WaitKind}
@@ -45,8 +46,19 @@ def fill_execution(out: execution_pb2.Execution, execution: Execution) -> None:
         fill_time(out.end_time, execution.end_time)
     if execution.wait is not None:
         _fill_wait(out.wait, execution.wait)
+    if execution.progress is not None:
+        fill_progress(out.progress, execution.progress)
     if execution.next_attempt_time is not None and execution.state is ExecutionState.RETRYING:
         fill_time(out.next_attempt_time, execution.next_attempt_time)
+
+
+def fill_progress(out: execution_pb2.ExecutionProgress | step_pb2.Progress, progress: Progress) -> None:
+    """Writes how far an execution has got into an empty message."""
+    out.done = progress.done
+    out.total = progress.total
+    out.message = progress.message
+    out.attempt = progress.attempt
+    fill_time(out.time, progress.time)
 
 
 def _fill_trigger(out: execution_pb2.TriggerRef, trigger: TriggerRef) -> None:

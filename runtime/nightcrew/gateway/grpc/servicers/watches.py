@@ -11,7 +11,7 @@ from nightcrew.domain.execution import Execution
 from nightcrew.gateway.grpc.convert.agent import AgentMessages
 from nightcrew.gateway.grpc.convert.cache import Lru
 from nightcrew.gateway.grpc.convert.event import fill_event
-from nightcrew.gateway.grpc.convert.execution import fill_execution
+from nightcrew.gateway.grpc.convert.execution import fill_execution, fill_progress
 from nightcrew.gateway.grpc.convert.log import fill_log
 from nightcrew.gateway.grpc.convert.times import fill_time
 from nightcrew.ports.clock import Clock
@@ -25,6 +25,7 @@ from nightcrew.services.watch_items import (
     Heartbeat,
     Item,
     Logged,
+    Progressed,
     Snapshot,
 )
 from nightcrew.v1 import agent_service_pb2, execution_service_pb2
@@ -145,6 +146,9 @@ class ExecutionWatches:
                 fill_event(one.event, item)
             case Logged(entry):
                 fill_log(one.log, entry)
+            case Progressed(execution_id, progress):
+                one.progress.execution_id = execution_id
+                fill_progress(one.progress, progress)
             case Snapshot(of, last) if isinstance(of, Execution):
                 fill_execution(one.snapshot.execution, of)
                 one.snapshot.last = last
