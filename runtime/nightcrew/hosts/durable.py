@@ -20,7 +20,6 @@ from nightcrew.domain.durations import format_instant, parse_instant
 from nightcrew.domain.errors import InvalidArgument
 from nightcrew.domain.execution import ExecutionError
 from nightcrew.domain.journal import Journal, Mismatch, Place
-from nightcrew.domain.progress import progress_of
 from nightcrew.domain.retry import backoff, may_retry, resolve
 from nightcrew.domain.signal_url import check_ttl
 from nightcrew.domain.spec.policy import RetryPolicy
@@ -30,6 +29,7 @@ from nightcrew.hosts.branches import Branch, current
 from nightcrew.hosts.entries import answer, digest_of, entry, hashed, named
 from nightcrew.hosts.reports import LoopReports
 from nightcrew.hosts.resting import Resting
+from nightcrew.hosts.step_calls import finished, on_loop
 from nightcrew.ports.clock import Clock
 from nightcrew.ports.host import Desk, Job
 from nightcrew.programs.result import plain_value, result_text
@@ -258,10 +258,8 @@ class Steps:
 
     def progress(self, done: float, total: float, message: str) -> None:
         """Says how far it has got, from any thread."""
-        report = progress_of(done, total, message, now=self._now())
-        if self._reports is None:
-            self._reports = LoopReports(self._desk.report, self._resting.loop)
-        self._reports.tell(report)
+        self._reports = self._reports or LoopReports(self._desk.report, self._resting.loop)
+        self._reports.say(done, total, message, now=self._now())
 
     def _check(self) -> Branch:
         """The branch that calls; raises out of a program that is being left."""
@@ -309,12 +307,8 @@ class Steps:
 
     async def _value(self, call: Callable[[], Any]) -> Any:
         if self._blocking:
-            value = call()
-            return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
-        function = call.func if isinstance(call, functools.partial) else call
-        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - the method itself is asked
-        ):
+            return finished(call())
+        if on_loop(call):
             return await call()
         self.in_threads += 1
         try:
@@ -404,7 +398,3 @@ class Steps:
     def _leave_all(self) -> None:
         """Every task of the program waits: its memory is freed."""
         self._leave(Suspended())
-
-
-async def _awaited(value: Awaitable[Any]) -> Any:
-    return await value

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from nightcrew.domain.log import NewLogEntry
+from nightcrew.domain.progress import Progress
 from nightcrew.domain.step import LeaseLost, Step
 from nightcrew.hosts.attempt import Attempt
 from nightcrew.hosts.branches import number_branches
@@ -29,6 +30,9 @@ class _NoDesk:
         """Keeps nothing."""
 
     def beat(self) -> None:
+        """Tells nobody."""
+
+    def report(self, progress: Progress) -> None:
         """Tells nobody."""
 
 

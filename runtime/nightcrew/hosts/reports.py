@@ -4,9 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
-from nightcrew.domain.progress import Progress
+from nightcrew.domain.progress import Progress, progress_of
 
 INTERVAL: Final = 0.2
 """Seconds between reports that one run sends at once; what it says in between is sent with the worker's next beat."""
@@ -29,6 +30,14 @@ class LoopReports:
         self._loop = loop
         self._last: deque[Progress] = deque(maxlen=1)
         self._asked = False
+
+    def say(self, done: object, total: object, message: object, *, now: datetime) -> None:
+        """Passes on what a program says, once it is checked.
+
+        Raises:
+            InvalidArgument: It is no progress; nothing is passed on.
+        """
+        self.tell(progress_of(done, total, message, now=now))
 
     def tell(self, report: Progress) -> None:
         """Passes a report on: at once, or from another thread when the loop comes to it."""
