@@ -73,7 +73,7 @@ async def test_a_thousand_are_retried_once_over_a_kill(up, path):
         assert (said.returncode, "5" in said.stdout) == (0, True)
         assert await count(client, f'{mine} AND state = "STATE_CANCELLED"') == 0
         said = await asyncio.to_thread(
-            crew.cli, "executions", "cancel", "--filter", mine, "--reason", "enough"
+            crew.cli, "executions", "cancel", "--filter", mine, "--reason", "enough", "--yes"
         )
         assert said.returncode == 0, said.stderr
 
@@ -81,7 +81,13 @@ async def test_a_thousand_are_retried_once_over_a_kill(up, path):
             return await count(client, f'{mine} AND state = "STATE_CANCELLED"') == 5
 
         await eventually(all_cancelled, within=20, what="five cancelled")
-        for words in (["cancel"], ["retry"], ["cancel", "x", "--filter", mine], ["retry", "x", "--dry-run"]):
+        for words in (
+            ["cancel"],
+            ["retry"],
+            ["cancel", "x", "--filter", mine],
+            ["retry", "x", "--dry-run"],
+            ["cancel", "--filter", mine],
+        ):
             wrong = await asyncio.to_thread(crew.cli, "executions", *words)
             assert wrong.returncode == 2, wrong.stderr
     assert crew.stop() == 0

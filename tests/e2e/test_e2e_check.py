@@ -37,6 +37,17 @@ def blocking(ctx: SyncContext, folder: str):
     ctx.step("two", note, folder, "two")
 
 @agent
+async def remembers(ctx: Context, folder: str):
+    print("noise")
+    if "name" not in ctx.state:
+        ctx.state["name"] = "kept"
+        await ctx.save_state()
+        await ctx.step("first time", note, folder, "first")
+        ctx.continue_as_new({"folder": folder})
+    await ctx.step(ctx.state["name"], note, folder, "second")
+    await ctx.sleep(hours=2)
+
+@agent
 async def raises(ctx: Context, folder: str):
     await ctx.step("fetch", note, folder, "fetch")
     await ctx.sleep(hours=1)
@@ -74,12 +85,12 @@ async def test_what_fits_and_what_would_park(up, path, tmp_path):
     async with Client(crew.address) as client:
         made = [
             await client.agents.trigger(name, {"folder": str(tmp_path)})
-            for name in ("steady", "renamed", "blocking", "raises")
+            for name in ("steady", "renamed", "blocking", "raises", "remembers")
         ]
 
         async def all_wait():
-            states = [(await client.executions.get(one.id)).state for one in made]
-            return set(states) == {"STATE_WAITING"}
+            waiting, _ = await client.executions.list(filter='state = "STATE_WAITING"').take(0)
+            return len(waiting) == len(made)
 
         await eventually(all_wait, within=30, what="waits")
         entered = (tmp_path / "entered").read_text()
@@ -91,6 +102,7 @@ async def test_what_fits_and_what_would_park(up, path, tmp_path):
             assert {name: one["fit"] for name, one in told.items()} == {
                 "steady": "fits",
                 "blocking": "fits",
+                "remembers": "fits",
                 "renamed": "parks",
                 "raises": "fails",
             }
@@ -113,5 +125,5 @@ async def test_what_fits_and_what_would_park(up, path, tmp_path):
     assert (await check(crew, tmp_path / "nowhere.py")).returncode == 2
     crew.start()
     async with Client(crew.address) as client:
-        assert {(await client.executions.get(one.id)).state for one in made} == {"STATE_WAITING"}
+        assert await all_wait()
     assert crew.stop() == 0

@@ -47,7 +47,12 @@ class RuntimeProcess:
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
         self.mark = uuid.uuid4().hex
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTCREW_")}
+        # COLUMNS, too: where tests run in parallel it is 80, and tables would be cut.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("NIGHTCREW_") and name != "COLUMNS"
+        }
         self._env = {**inherited, MARK: self.mark, **(env or {})}
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -102,7 +102,7 @@ def _job(one: Resumable, source: ProgramSource) -> Job:
         isolation=Isolation.INLINE,
         trigger=execution.trigger,
         labels=dict(execution.labels),
-        memory=None if refusal else {},
+        memory=None if refusal else decode(one.memory),
         memory_refusal=refusal,
         journal=one.journal,
         replay=True,

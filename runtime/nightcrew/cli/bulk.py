@@ -7,14 +7,14 @@ from typing import Any
 import typer
 
 from nightcrew.cli.connection import Session
-from nightcrew.cli.refusal import DONE, REFUSED
+from nightcrew.cli.refusal import DONE, REFUSED, WrongUse
 from nightcrew.client.models.execution import BulkOutcome
 
 Doing = Callable[[bool], Coroutine[Any, Any, BulkOutcome]]
 
 
 async def do_to_all(session: Session, verb: str, do: Doing, *, dry_run: bool, yes: bool) -> int:
-    """Shows how many there are, asks on a terminal, then does it; 1 where it could not be done to some.
+    """Shows how many there are, asks, then does it; 1 where it could not be done to some.
 
     Args:
         session: Where to.
@@ -23,7 +23,10 @@ async def do_to_all(session: Session, verb: str, do: Doing, *, dry_run: bool, ye
         dry_run: Only count.
         yes: Do not ask.
     """
-    if dry_run or (sys.stdin.isatty() and not yes):
+    asks = sys.stdin.isatty()
+    if not (dry_run or yes or asks):
+        raise WrongUse("--yes", "nobody is there to be asked: say --yes, or --dry-run to only count")
+    if dry_run or not yes:
         found = await do(True)
         session.printer.remark(f"{found.matched} would be {verb}")
         if dry_run:

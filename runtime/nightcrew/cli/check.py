@@ -17,6 +17,7 @@ from nightcrew.cli.refusal import REFUSED, WRONG_USE
 from nightcrew.config.settings import load_settings
 from nightcrew.domain.errors import InvalidArgument, StoreError
 from nightcrew.ports.replays import Fit, Replayed
+from nightcrew.system.capture import install
 from nightcrew.system.clock import SystemClock
 from nightcrew.system.ids import SystemIds
 
@@ -80,6 +81,7 @@ def check(
 
 
 async def _all(checking: Check) -> list[Replayed]:
+    install()  # what the programs print is none of the answer
     found = []
     async for one in checking.run():
         found.append(one)

@@ -88,7 +88,7 @@ async def cancel(
 ) -> int:
     """Cancel executions. One that runs is told, and killed after its grace; one that has ended stays as it is.
 
-    With --filter all that it finds; on a terminal it asks before.
+    With --filter all that it finds, asked about before.
 
     Examples:
       nightcrew executions cancel 0198c0de-0000-7000-8000-000000000001 --reason "wrong day"
@@ -131,7 +131,7 @@ async def retry(
 ) -> int:
     """Run an execution that has ended once more, as a new one.
 
-    With --filter all that it finds, each once; on a terminal it asks before.
+    With --filter all that it finds, each once, asked about before.
 
     Examples:
       nightcrew executions retry 0198c0de-0000-7000-8000-000000000001

@@ -10,11 +10,12 @@ from nightcrew.domain.step import Step
 
 @dataclass(frozen=True, slots=True)
 class Resumable:
-    """An execution that will be run again from its journal, as the store has it."""
+    """An execution that will be run again from its journal, with `ctx.state` as JSON text, as the store has it."""
 
     agent: Agent
     execution: Execution
     journal: tuple[Step, ...]
+    memory: str
 
 
 class Fit(StrEnum):

@@ -21,6 +21,7 @@ _EXECUTIONS: Final = (
     " AND state <> 'STATE_RUNNING' AND seq > ? ORDER BY seq LIMIT ?"
 )
 _AGENT: Final = f"SELECT {agent_rows.COLUMNS} FROM agents WHERE id = ?"
+_MEMORY: Final = "SELECT memory FROM agent_memory WHERE agent_id = ?"
 _STEPS: Final = f"SELECT {steps.COLUMNS} FROM steps WHERE execution = ? ORDER BY seq"
 
 
@@ -62,4 +63,10 @@ def _read(connection: sqlite3.Connection) -> Iterator[Resumable]:
             found = connection.execute(_AGENT, (execution.agent_id,)).fetchone()
             journal = connection.execute(_STEPS, (last,)).fetchall()
             if found is not None:
-                yield Resumable(agent_rows.agent_of(found), execution, tuple(map(steps.step_of, journal)))
+                memory = connection.execute(_MEMORY, (execution.agent_id,)).fetchone()
+                yield Resumable(
+                    agent_rows.agent_of(found),
+                    execution,
+                    tuple(map(steps.step_of, journal)),
+                    "{}" if memory is None else memory[0],
+                )
