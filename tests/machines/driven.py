@@ -11,7 +11,7 @@ from nightcrew.testing.box import Box
 
 BY_TEST = Request(method="test")
 _ALL = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-FEW = settings(max_examples=8, stateful_step_count=25, derandomize=True, **_ALL)
+FEW = settings(max_examples=15, stateful_step_count=25, derandomize=True, **_ALL)
 """The same lives in every run of the suite."""
 MANY = settings(
     max_examples=int(os.environ.get("NIGHTCREW_EXAMPLES", "400")),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from tests.machines.driven import BY_TEST, FEW, MANY, Driven
 
 from nightcrew.agent import Context, agent
@@ -107,6 +107,11 @@ class Executions(RuleBasedStateMachine):
         return True
 
     # ---- the rules ---------------------------------------------------------------------------------------------
+
+    @initialize(target=made)
+    def begin(self):
+        """More than there are places for, so that hardly a life is without a queue."""
+        return multiple(*(self.trigger(priority) for priority in (0, 1, 0, 2)))
 
     @rule(target=made, priority=st.integers(0, 2))
     def trigger(self, priority):
