@@ -6,23 +6,24 @@ import signal
 import socket
 
 import pytest
+from tests.harness.waiting import LENIENCE
 
 from nightcrew.v1 import execution_pb2, fire_pb2
 
 
 async def line_of(process, limit=30):
-    async with asyncio.timeout(limit):
+    async with asyncio.timeout(limit * LENIENCE):
         return (await process.stdout.readline()).decode()
 
 
 async def ended(process, limit=30):
-    async with asyncio.timeout(limit):
+    async with asyncio.timeout(limit * LENIENCE):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
 
 async def called(peer, method, times=1, limit=30):
-    async with asyncio.timeout(limit):
+    async with asyncio.timeout(limit * LENIENCE):
         while len(peer.script.calls[method]) < times:
             await asyncio.sleep(0.01)
 
@@ -176,7 +177,7 @@ async def test_logs_follow_streams_tokens_in_their_place_and_end(cli, peer):
     assert await line_of(process) == "begin\n"
     for token in ("alpha ", "beta"):
         peer.world.say(run.id, token, stream="STREAM_TOKEN")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         assert await process.stdout.readexactly(10) == b"alpha beta"
     peer.world.say(run.id, "end")
     run.state = execution_pb2.Execution.STATE_SUCCEEDED
@@ -254,7 +255,7 @@ async def test_a_reader_that_has_enough_ends_the_watch_without_an_error(cli, pee
     process = await cli.start("events", "watch", "--from-start", "--output", "json")
     await line_of(process)
     process._transport.get_pipe_transport(1).close()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while process.returncode is None:
             await peer.log.add("more", data={"string_value": "x" * 1000})
             await asyncio.sleep(0.01)

@@ -50,12 +50,12 @@ class Terminal:
         os.write(self._master, text.encode())
 
     async def until(self, text):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while text not in self.seen:
                 await asyncio.sleep(0.01)
 
     async def ended(self):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             return await self.process.wait()
 
     async def close(self):
